@@ -1,0 +1,5 @@
+//! What the user can ask for. Commands are thin: they check arguments, call the library and report.
+
+pub mod clean;
+pub mod corrupt;
+pub mod train;

@@ -1,0 +1,1 @@
+//! Signal measures that depend on nothing else: levels and SI-SDR.

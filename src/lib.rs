@@ -1,0 +1,16 @@
+//! denoised: a denoising autoencoder for speech, from training to the live microphone.
+//!
+//! A frame's way through the folders: [`audio`] decodes and resamples it, [`corruption`] makes it
+//! noisy when training asks for that, [`model`] cleans it, and [`commands`] tie the parts together.
+
+pub mod audio;
+pub mod cli;
+pub mod commands;
+pub mod corruption;
+pub mod dsp;
+pub mod model;
+pub mod plot;
+pub mod training;
+
+/// The one sample rate inside the program, in Hz; files and devices are resampled at the edges.
+pub const SAMPLE_RATE_HZ: u32 = 48_000;

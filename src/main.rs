@@ -1,0 +1,15 @@
+use std::process::ExitCode;
+
+use clap::Parser;
+use denoised::cli::Cli;
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    match Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("denoised: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

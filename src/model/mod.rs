@@ -1,0 +1,1 @@
+//! The autoencoder: one definition for training, batch and stream.

@@ -1,0 +1,1 @@
+//! Training: corpus, voices, batches, loss, optimiser and the loop around them.
