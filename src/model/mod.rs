@@ -1,1 +1,20 @@
 //! The autoencoder: one definition for training, batch and stream.
+//!
+//! A frame's way: [`stft`] analysis → [`features`] → [`network`] (encoder → latent → causal context
+//! → decoder) → [`filter`] on the noisy spectrum → [`stft`] synthesis. [`stream`] runs that chain on
+//! audio of any length with state; [`checkpoint`] stores it.
+
+pub mod autoencoder;
+pub mod bands;
+pub mod checkpoint;
+pub mod config;
+pub mod conv;
+pub mod denormals;
+pub mod features;
+pub mod filter;
+pub mod network;
+pub mod stft;
+pub mod stream;
+
+pub use config::ModelConfig;
+pub use stream::{Model, Stream};

@@ -1,0 +1,94 @@
+//! The whole chain on spectra: features, network and filter.
+
+use tch::{Tensor, nn};
+
+use super::bands;
+use super::config::ModelConfig;
+use super::conv::{History, Statistics};
+use super::features::{Features, RunningMean};
+use super::filter::{PastSpectrum, SpectralFilter};
+use super::network::{Network, Pass};
+
+/// The denoising autoencoder on spectra `[batch, frames, bins, 2]`.
+#[derive(Debug)]
+pub struct Autoencoder {
+    features: Features,
+    network: Network,
+    filter: SpectralFilter,
+}
+
+/// What a stream remembers between frames.
+#[derive(Debug)]
+pub struct State {
+    mean: RunningMean,
+    histories: Vec<History>,
+    past: PastSpectrum,
+}
+
+impl State {
+    /// Silence before the next frame.
+    pub fn reset(&mut self) {
+        self.mean.reset();
+        self.histories.iter_mut().for_each(History::reset);
+        self.past.reset();
+    }
+}
+
+impl Autoencoder {
+    /// Fresh weights in the variable store of `path`, on its device.
+    pub fn new(path: nn::Path, config: &ModelConfig) -> Self {
+        let bin_hz = f64::from(config.sample_rate_hz) / config.window_samples as f64;
+        let interpolation =
+            bands::interpolation(config.bands, config.bins(), bin_hz, path.device());
+        Self {
+            features: Features::new(config, &interpolation),
+            network: Network::new(path, config),
+            filter: SpectralFilter::new(config, interpolation),
+        }
+    }
+
+    /// Whole clips from their first frame: noisy spectra in, clean ones out.
+    pub fn forward(&self, noisy: &Tensor, statistics: Statistics) -> Tensor {
+        let past = &mut self.filter.past(noisy.size()[0]);
+        self.run(
+            noisy,
+            &mut RunningMean::default(),
+            Pass::Clip(statistics),
+            past,
+        )
+    }
+
+    /// Makes the weights ready for [`Self::step`]; training is over for them.
+    pub fn fold(&mut self) {
+        self.network.fold();
+    }
+
+    /// The state before the first frame of a stream.
+    pub fn state(&self) -> State {
+        State {
+            mean: RunningMean::default(),
+            histories: self.network.histories(),
+            past: self.filter.past(1),
+        }
+    }
+
+    /// The next frames of a stream `[1, frames, bins, 2]`: any number of them gives the same result.
+    pub fn step(&self, noisy: &Tensor, state: &mut State) -> Tensor {
+        let pass = Pass::Stream(state.histories.iter_mut());
+        self.run(noisy, &mut state.mean, pass, &mut state.past)
+    }
+
+    fn run(
+        &self,
+        noisy: &Tensor,
+        mean: &mut RunningMean,
+        mut pass: Pass,
+        past: &mut PastSpectrum,
+    ) -> Tensor {
+        let features = self.features.extract(noisy, mean);
+        let encoded = self.network.encode(&features, &mut pass);
+        let decoded = self.network.decode(&encoded, &mut pass);
+        self.filter
+            .apply(noisy, &decoded.gains, &decoded.taps, past)
+    }
+}

@@ -1,0 +1,92 @@
+//! The architecture as data: everything needed to rebuild the network, stored with the weights.
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::SAMPLE_RATE_HZ;
+
+/// Sizes of the autoencoder. Stored as JSON in the weights file and read from training configurations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Sample rate of the audio inside the model, in Hz; this version knows 48000 only.
+    pub sample_rate_hz: u32,
+    /// STFT window in samples; also the algorithmic latency.
+    pub window_samples: i64,
+    /// STFT hop in samples: half the window, one frame per step.
+    pub hop_samples: i64,
+    /// Bands on the ERB-rate scale for features and gains.
+    pub bands: i64,
+    /// Lowest STFT bins whose phase the network sees and which the deep filter rebuilds.
+    pub filter_bins: i64,
+    /// Frames the deep filter combines: the current one and the ones before it.
+    pub filter_taps: i64,
+    /// Channels of every hidden layer.
+    pub channels: i64,
+    /// Size of the latent vector, one per frame.
+    pub latent: i64,
+    /// Dilations, in frames, of the residual context layers between latent and decoder.
+    pub context_dilations: Vec<i64>,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            sample_rate_hz: SAMPLE_RATE_HZ,
+            window_samples: 960,
+            hop_samples: 480,
+            bands: 96,
+            filter_bins: 96,
+            filter_taps: 5,
+            channels: 192,
+            latent: 96,
+            context_dilations: vec![1, 2, 4, 8, 16, 32, 64],
+        }
+    }
+}
+
+impl ModelConfig {
+    /// STFT bins from 0 Hz to the Nyquist frequency.
+    pub fn bins(&self) -> i64 {
+        self.window_samples / 2 + 1
+    }
+
+    /// Checks that the sizes describe a network this program can build.
+    ///
+    /// # Errors
+    /// Names the field that is out of range.
+    pub fn validate(&self) -> Result<()> {
+        ensure!(
+            self.sample_rate_hz == SAMPLE_RATE_HZ,
+            "sample_rate_hz is {}, this program works at {SAMPLE_RATE_HZ}",
+            self.sample_rate_hz
+        );
+        ensure!(
+            (128..=4096).contains(&self.window_samples)
+                && self.window_samples == 2 * self.hop_samples,
+            "window_samples must be 128 to 4096 and twice hop_samples, not {} and {}",
+            self.window_samples,
+            self.hop_samples
+        );
+        let in_range = |name: &str, value: i64, low: i64, high: i64| {
+            ensure!(
+                (low..=high).contains(&value),
+                "{name} must be {low} to {high}, not {value}"
+            );
+            Ok(())
+        };
+        in_range("bands", self.bands, 8, self.bins())?;
+        in_range("filter_bins", self.filter_bins, 1, self.bins())?;
+        in_range("filter_taps", self.filter_taps, 1, 16)?;
+        in_range("channels", self.channels, 8, 1024)?;
+        in_range("latent", self.latent, 1, 1024)?;
+        ensure!(
+            self.context_dilations.len() <= 32,
+            "context_dilations has more than 32 entries"
+        );
+        for &dilation in &self.context_dilations {
+            in_range("context_dilations", dilation, 1, 1024)?;
+        }
+        Ok(())
+    }
+}

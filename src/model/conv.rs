@@ -1,0 +1,192 @@
+//! Causal 1-D convolution along frames: the one building block of the network.
+//!
+//! The same weights run three ways with equal results: on whole clips (zeros before the start), on
+//! chunks (the frames before come from a [`History`]) and on one frame, as a matrix-vector product
+//! over gathered frames, which costs a third of a convolution call.
+
+use tch::nn::{self, Init};
+use tch::{Device, Kind, Tensor};
+
+/// Convolution, then batch normalisation unless folded away; `[batch, in, frames]` to `[batch, out, frames]`.
+#[derive(Debug)]
+pub struct CausalConv {
+    /// `[out, in, kernel]`.
+    weight: Tensor,
+    /// `[out]`.
+    bias: Tensor,
+    dilation: i64,
+    norm: Option<BatchNorm>,
+    /// `weight` as `[out, kernel * in]` for single frames; made when folding.
+    flat_weight: Option<Tensor>,
+}
+
+/// Batch normalisation over batch and frames (Ioffe and Szegedy, 2015); its shift is the convolution's bias.
+#[derive(Debug)]
+struct BatchNorm {
+    scale: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+}
+
+const NORM_EPSILON: f64 = 1e-5;
+const NORM_MOMENTUM: f64 = 0.02;
+
+/// Whether batch normalisation uses the statistics of the batch (and updates the running ones).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistics {
+    Batch,
+    Running,
+}
+
+impl CausalConv {
+    /// A normalised layer for a ReLU after it (He initialisation, 2015).
+    pub fn new(path: nn::Path, input: i64, output: i64, kernel: i64, dilation: i64) -> Self {
+        let norm = BatchNorm {
+            scale: (&path / "norm").var("scale", &[output], Init::Const(1.0)),
+            running_mean: (&path / "norm").zeros_no_train("running_mean", &[output]),
+            running_var: (&path / "norm").ones_no_train("running_var", &[output]),
+        };
+        let deviation = (2.0 / (input * kernel) as f64).sqrt();
+        Self::with_norm(
+            path,
+            [output, input, kernel],
+            dilation,
+            deviation,
+            Some(norm),
+        )
+    }
+
+    /// A layer without normalisation, for the latent and the outputs.
+    pub fn linear(path: nn::Path, input: i64, output: i64, deviation: f64) -> Self {
+        Self::with_norm(path, [output, input, 1], 1, deviation, None)
+    }
+
+    fn with_norm(
+        path: nn::Path,
+        shape: [i64; 3],
+        dilation: i64,
+        stdev: f64,
+        norm: Option<BatchNorm>,
+    ) -> Self {
+        Self {
+            weight: path.var("weight", &shape, Init::Randn { mean: 0.0, stdev }),
+            bias: path.var("bias", &[shape[0]], Init::Const(0.0)),
+            dilation,
+            norm,
+            flat_weight: None,
+        }
+    }
+
+    /// Moves the normalisation into weight and bias, and lays the weight out for single frames.
+    pub fn fold(&mut self) {
+        tch::no_grad(|| {
+            if let Some(norm) = self.norm.take() {
+                let factor = &norm.scale / (&norm.running_var + NORM_EPSILON).sqrt();
+                self.bias = &self.bias - &norm.running_mean * &factor;
+                self.weight = &self.weight * factor.view([-1, 1, 1]);
+            }
+            let flat = self.weight.permute([0, 2, 1]).flatten(1, 2).contiguous();
+            self.flat_weight = Some(flat);
+        });
+    }
+
+    /// The frames a streaming caller must keep for this layer.
+    pub fn history(&self) -> History {
+        let size = self.weight.size();
+        History::new((size[2] - 1) * self.dilation, size[1], self.weight.device())
+    }
+
+    /// Whole clips: zeros stand before the first frame.
+    pub fn forward(&self, input: &Tensor, statistics: Statistics) -> Tensor {
+        let context = (self.weight.size()[2] - 1) * self.dilation;
+        let padded = if context > 0 {
+            input.constant_pad_nd([context, 0])
+        } else {
+            input.shallow_clone()
+        };
+        match &self.norm {
+            None => self.convolve(&padded, Some(&self.bias)),
+            Some(norm) => self.convolve(&padded, None).batch_norm(
+                Some(&norm.scale),
+                Some(&self.bias),
+                Some(&norm.running_mean),
+                Some(&norm.running_var),
+                statistics == Statistics::Batch,
+                NORM_MOMENTUM,
+                NORM_EPSILON,
+                true,
+            ),
+        }
+    }
+
+    /// The next frames `[1, in, frames]` of a stream. The layer must be folded.
+    pub fn step(&self, input: &Tensor, history: &mut History) -> Tensor {
+        match &self.flat_weight {
+            Some(weight) if input.size()[2] == 1 => {
+                let gathered = history.gather(&input.view([-1]), self.dilation);
+                self.bias.addmv(weight, &gathered).view([1, -1, 1])
+            }
+            _ => self.convolve(&history.prepend(input), Some(&self.bias)),
+        }
+    }
+
+    fn convolve(&self, padded: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        padded.conv1d(&self.weight, bias, 1, 0, self.dilation, 1)
+    }
+}
+
+/// The last frames a convolution saw: a ring of rows `[frames, channels]`.
+#[derive(Debug)]
+pub struct History {
+    rows: Tensor,
+    oldest: i64,
+}
+
+impl History {
+    fn new(frames: i64, channels: i64, device: Device) -> Self {
+        Self {
+            rows: Tensor::zeros([frames, channels], (Kind::Float, device)),
+            oldest: 0,
+        }
+    }
+
+    /// Forgets everything: silence before the next frame.
+    pub fn reset(&mut self) {
+        let _ = self.rows.zero_();
+        self.oldest = 0;
+    }
+
+    fn frames(&self) -> i64 {
+        self.rows.size()[0]
+    }
+
+    /// Frame `row` `[channels]` behind the ones `dilation` apart before it: `[kernel * channels]`.
+    fn gather(&mut self, row: &Tensor, dilation: i64) -> Tensor {
+        let frames = self.frames();
+        if frames == 0 {
+            return row.shallow_clone();
+        }
+        let mut taps: Vec<Tensor> = (0..frames / dilation)
+            .map(|tap| self.rows.select(0, (self.oldest + tap * dilation) % frames))
+            .collect();
+        taps.push(row.shallow_clone());
+        let gathered = Tensor::cat(&taps, 0);
+        self.rows.select(0, self.oldest).copy_(row);
+        self.oldest = (self.oldest + 1) % frames;
+        gathered
+    }
+
+    /// `input` `[1, channels, frames]` behind all kept frames; keeps the last ones of it.
+    fn prepend(&mut self, input: &Tensor) -> Tensor {
+        let frames = self.frames();
+        if frames == 0 {
+            return input.shallow_clone();
+        }
+        let ordered = self.rows.roll(-self.oldest, 0).transpose(0, 1).unsqueeze(0);
+        let extended = Tensor::cat(&[&ordered, input], 2);
+        let newest = extended.narrow(2, extended.size()[2] - frames, frames);
+        self.rows.copy_(&newest.squeeze_dim(0).transpose(0, 1));
+        self.oldest = 0;
+        extended
+    }
+}

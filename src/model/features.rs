@@ -1,0 +1,109 @@
+//! What the encoder sees of a noisy spectrum, whatever the recording's level and colour.
+//!
+//! Per frame: band levels against their running mean, the shape of that mean (the colour of the
+//! noise floor), and the compressed complex spectrum of the lowest bins. Levels are in dB over 20.
+
+use tch::{Kind, Tensor};
+
+use super::bands;
+use super::config::ModelConfig;
+
+/// Power below which a band counts as silent: the noise of 16-bit quantisation.
+const FLOOR_POWER: f64 = 1e-10;
+/// Weight of the newest frame in the running mean: a time constant of one second.
+const MEAN_UPDATE: f64 = 0.01;
+/// Loudness-like compression of magnitudes.
+const COMPRESSION: f64 = 0.3;
+const DB_SCALE: f64 = 1.0 / 20.0;
+
+/// Turns spectra into network inputs.
+#[derive(Debug)]
+pub struct Features {
+    averaging: Tensor,
+    /// From bands to the bins of the deep filter: `[bands, filter_bins]`.
+    to_filter_bins: Tensor,
+    filter_bins: i64,
+}
+
+/// The running mean of band levels `[batch, bands]` in dB; empty before the first frame.
+#[derive(Debug, Default)]
+pub struct RunningMean(Option<Tensor>);
+
+impl RunningMean {
+    /// Starts again with the next frame.
+    pub fn reset(&mut self) {
+        self.0 = None;
+    }
+
+    /// The mean after each frame of `levels` `[batch, frames, bands]`.
+    fn track(&mut self, levels: &Tensor) -> Tensor {
+        let means = levels.empty_like();
+        let mut mean = self.0.take().unwrap_or_else(|| levels.select(1, 0).copy());
+        for frame in 0..levels.size()[1] {
+            let _ = mean.lerp_(&levels.select(1, frame), MEAN_UPDATE);
+            means.select(1, frame).copy_(&mean);
+        }
+        self.0 = Some(mean);
+        means
+    }
+}
+
+impl Features {
+    /// Inputs of the first layer.
+    pub fn count(config: &ModelConfig) -> i64 {
+        2 * config.bands + 2 * config.filter_bins
+    }
+
+    /// `interpolation`: the band matrix `[bands, bins]` of [`bands::interpolation`].
+    pub fn new(config: &ModelConfig, interpolation: &Tensor) -> Self {
+        Self {
+            averaging: bands::averaging(interpolation),
+            to_filter_bins: interpolation.narrow(1, 0, config.filter_bins).contiguous(),
+            filter_bins: config.filter_bins,
+        }
+    }
+
+    /// Features `[batch, features, frames]` of spectra `[batch, frames, bins, 2]`; no gradient.
+    pub fn extract(&self, spectrum: &Tensor, running: &mut RunningMean) -> Tensor {
+        tch::no_grad(|| {
+            let power = spectrum.square().sum_dim_intlist(-1, false, Kind::Float);
+            let levels = (power.matmul(&self.averaging) + FLOOR_POWER).log10() * 10.0;
+            let mean = running.track(&levels);
+            let colour = &mean - mean.mean_dim(-1, true, Kind::Float);
+
+            let low_power = power.narrow(2, 0, self.filter_bins) + FLOOR_POWER;
+            let reference_db = mean.matmul(&self.to_filter_bins);
+            let log_gain = low_power.log() * ((COMPRESSION - 1.0) / 2.0)
+                - reference_db * (COMPRESSION * std::f64::consts::LN_10 / 20.0);
+            let low = spectrum.narrow(2, 0, self.filter_bins) * log_gain.exp().unsqueeze(-1);
+
+            Tensor::cat(
+                &[
+                    (levels - mean) * DB_SCALE,
+                    colour * DB_SCALE,
+                    low.flatten(2, 3),
+                ],
+                2,
+            )
+            .transpose(1, 2)
+            .contiguous()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn level_does_not_matter() {
+        let config = ModelConfig::default();
+        let features = Features::new(&config, &bands::interpolation(96, 481, 50.0, Device::Cpu));
+        let spectrum = Tensor::randn([1, 40, 481, 2], (Kind::Float, Device::Cpu));
+        let loud = features.extract(&spectrum, &mut RunningMean::default());
+        let quiet = features.extract(&(&spectrum * 0.1), &mut RunningMean::default());
+        assert_eq!(loud.size(), [1, Features::count(&config), 40]);
+        assert!(f64::try_from((loud - quiet).abs().max()).unwrap() < 1e-2);
+    }
+}

@@ -1,0 +1,84 @@
+//! From network outputs to the clean spectrum: band gains everywhere, a deep filter where pitch lives.
+//!
+//! Deep filtering (Mack and Habets, 2020; DeepFilterNet, Schröter et al., 2022) adds to each low bin
+//! a complex combination of its last frames, which restores harmonics that a real gain cannot.
+
+use tch::{Kind, Tensor};
+
+use super::config::ModelConfig;
+
+/// Applies gains and filter taps to the noisy spectrum.
+#[derive(Debug)]
+pub struct SpectralFilter {
+    /// `[bands, bins]`.
+    interpolation: Tensor,
+    bins: i64,
+    taps: i64,
+}
+
+/// The low bins of the frames before: `[batch, taps - 1, bins, 2]`.
+#[derive(Debug)]
+pub struct PastSpectrum(Tensor);
+
+impl PastSpectrum {
+    /// Silence again.
+    pub fn reset(&mut self) {
+        self.0 = self.0.zeros_like();
+    }
+}
+
+impl SpectralFilter {
+    /// Band gains and tap values the network has to give per frame.
+    pub fn outputs(config: &ModelConfig) -> (i64, i64) {
+        (config.bands, config.filter_bins * config.filter_taps * 2)
+    }
+
+    /// `interpolation`: the band matrix `[bands, bins]`.
+    pub fn new(config: &ModelConfig, interpolation: Tensor) -> Self {
+        Self {
+            interpolation,
+            bins: config.filter_bins,
+            taps: config.filter_taps,
+        }
+    }
+
+    /// Silence before the first frame.
+    pub fn past(&self, batch: i64) -> PastSpectrum {
+        let options = (Kind::Float, self.interpolation.device());
+        PastSpectrum(Tensor::zeros([batch, self.taps - 1, self.bins, 2], options))
+    }
+
+    /// Clean spectra of noisy ones `[batch, frames, bins, 2]`, from `gains` `[batch, bands, frames]`
+    /// before the sigmoid and `taps` `[batch, filter_bins * taps * 2, frames]`.
+    pub fn apply(
+        &self,
+        noisy: &Tensor,
+        gains: &Tensor,
+        taps: &Tensor,
+        past: &mut PastSpectrum,
+    ) -> Tensor {
+        let gains = gains
+            .sigmoid()
+            .transpose(1, 2)
+            .matmul(&self.interpolation)
+            .unsqueeze(-1);
+        let low = noisy.narrow(2, 0, self.bins);
+        let extended = Tensor::cat(&[&past.0, &low], 1);
+        let frames = noisy.size()[1];
+        past.0 = extended.narrow(1, frames, self.taps - 1);
+
+        let taps = taps.transpose(1, 2).contiguous();
+        let taps = taps
+            .view([-1, frames, self.bins, self.taps, 2])
+            .view_as_complex();
+        let recent = extended.view_as_complex().unfold(1, self.taps, 1);
+        let correction = (recent * taps)
+            .sum_dim_intlist(-1, false, Kind::ComplexFloat)
+            .view_as_real();
+
+        let low = (low + correction) * gains.narrow(2, 0, self.bins);
+        let rest = noisy.size()[2] - self.bins;
+        let high = noisy.narrow(2, self.bins, rest) * gains.narrow(2, self.bins, rest);
+        Tensor::cat(&[low, high], 2)
+    }
+}

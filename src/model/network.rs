@@ -1,0 +1,158 @@
+//! Encoder → latent → causal context → decoder with skip connections, all dense causal convolutions.
+//!
+//! Few wide layers, because on one frame the number of operators costs more than their arithmetic.
+
+use std::slice::IterMut;
+
+use tch::{Tensor, nn};
+
+use super::config::ModelConfig;
+use super::conv::{CausalConv, History, Statistics};
+use super::features::Features;
+use super::filter::SpectralFilter;
+
+const KERNEL: i64 = 3;
+
+/// The layers between features and filter.
+#[derive(Debug)]
+pub struct Network {
+    encoder: [CausalConv; 2],
+    bottleneck: CausalConv,
+    expansion: CausalConv,
+    context: Vec<CausalConv>,
+    decoder: [CausalConv; 2],
+    gains: CausalConv,
+    taps: CausalConv,
+}
+
+/// How the layers run: over whole clips, or over the next frames of one stream.
+pub enum Pass<'a> {
+    Clip(Statistics),
+    Stream(IterMut<'a, History>),
+}
+
+impl Pass<'_> {
+    fn layer(&mut self, conv: &CausalConv, input: &Tensor) -> Tensor {
+        match self {
+            Pass::Clip(statistics) => conv.forward(input, *statistics),
+            Pass::Stream(histories) => conv.step(
+                input,
+                histories
+                    .next()
+                    .expect("histories() made one for each layer"),
+            ),
+        }
+    }
+}
+
+/// What the encoder knows of each frame.
+pub struct Encoded {
+    /// `[batch, latent, frames]`: what a codec would send.
+    pub latent: Tensor,
+    skips: [Tensor; 2],
+}
+
+/// What the filter needs, see [`SpectralFilter::apply`].
+pub struct Decoded {
+    pub gains: Tensor,
+    pub taps: Tensor,
+}
+
+impl Network {
+    /// Fresh weights under `path`.
+    pub fn new(path: nn::Path, config: &ModelConfig) -> Self {
+        let width = config.channels;
+        let conv = |name: &str, input, dilation| {
+            CausalConv::new(&path / name, input, width, KERNEL, dilation)
+        };
+        let linear = |name: &str, input, output, gain: f64| {
+            CausalConv::linear(&path / name, input, output, gain / (input as f64).sqrt())
+        };
+        let (gains, taps) = SpectralFilter::outputs(config);
+        let context = config.context_dilations.iter().enumerate();
+        Self {
+            encoder: [
+                conv("encoder_0", Features::count(config), 1),
+                conv("encoder_1", width, 1),
+            ],
+            bottleneck: linear("bottleneck", width, config.latent, 1.0),
+            expansion: conv("expansion", config.latent, 1),
+            context: context
+                .map(|(i, &dilation)| conv(&format!("context_{i}"), width, dilation))
+                .collect(),
+            decoder: [conv("decoder_0", width, 1), conv("decoder_1", width, 1)],
+            gains: linear("gains", width, gains, 1.0),
+            // Small at first: training starts from plain gains.
+            taps: linear("taps", width, taps, 0.1),
+        }
+    }
+
+    /// Features `[batch, features, frames]` to the latent.
+    pub fn encode(&self, features: &Tensor, pass: &mut Pass) -> Encoded {
+        let first = pass.layer(&self.encoder[0], features).relu();
+        let second = pass.layer(&self.encoder[1], &first).relu();
+        let latent = pass.layer(&self.bottleneck, &second);
+        Encoded {
+            latent,
+            skips: [first, second],
+        }
+    }
+
+    /// The latent, and the encoder's skips, to filter outputs.
+    pub fn decode(&self, encoded: &Encoded, pass: &mut Pass) -> Decoded {
+        let mut hidden = pass.layer(&self.expansion, &encoded.latent).relu();
+        for layer in &self.context {
+            hidden = (pass.layer(layer, &hidden) + hidden).relu();
+        }
+        let [first, second] = &encoded.skips;
+        hidden = pass.layer(&self.decoder[0], &(hidden + second)).relu();
+        hidden = pass.layer(&self.decoder[1], &(hidden + first)).relu();
+        Decoded {
+            gains: pass.layer(&self.gains, &hidden),
+            taps: pass.layer(&self.taps, &hidden),
+        }
+    }
+
+    /// Empty histories in the order in which the layers run.
+    pub fn histories(&self) -> Vec<History> {
+        self.layers().map(CausalConv::history).collect()
+    }
+
+    /// Makes the network ready for streaming, see [`CausalConv::fold`].
+    pub fn fold(&mut self) {
+        let Self {
+            encoder,
+            bottleneck,
+            expansion,
+            context,
+            decoder,
+            gains,
+            taps,
+        } = self;
+        let singles = [bottleneck, expansion, gains, taps];
+        encoder
+            .iter_mut()
+            .chain(context)
+            .chain(decoder)
+            .chain(singles)
+            .for_each(CausalConv::fold);
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &CausalConv> {
+        let Self {
+            encoder,
+            bottleneck,
+            expansion,
+            context,
+            decoder,
+            gains,
+            taps,
+        } = self;
+        encoder
+            .iter()
+            .chain([bottleneck, expansion])
+            .chain(context)
+            .chain(decoder)
+            .chain([gains, taps])
+    }
+}
