@@ -1,1 +1,9 @@
 //! Signal measures that depend on nothing else: levels and SI-SDR.
+
+pub mod level;
+pub mod si_sdr;
+
+/// 10 log10 of a power ratio; −∞ for silence.
+pub fn power_to_db(power: f64) -> f64 {
+    10.0 * power.log10()
+}

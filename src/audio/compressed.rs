@@ -1,0 +1,186 @@
+//! Every format but WAV, by Symphonia: FLAC, MP3, Ogg Vorbis, M4A (AAC), AIFF.
+//!
+//! Encoder delay and padding are cut off where the file tells them (MP3 with a LAME tag, Vorbis).
+//! M4A keeps its encoder's priming samples: Symphonia does not read edit lists.
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use symphonia::core::audio::sample::SampleFormat as CodedFormat;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::errors::Error;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::io::MediaSourceStream;
+use symphonia::core::meta::MetadataOptions;
+
+use super::SampleFormat;
+use super::decode::{Source, Spec};
+
+/// Frames of a compressed file.
+pub(super) struct CompressedSource {
+    format: Box<dyn FormatReader>,
+    decoder: Box<dyn AudioDecoder>,
+    track_id: u32,
+    spec: Spec,
+    /// Whether `spec.frames` is a promise rather than an estimate.
+    length_is_exact: bool,
+    /// The last decoded packet, one vector per channel, and how much of it was handed out.
+    packet: Vec<Vec<f32>>,
+    packet_used: usize,
+    frames_read: u64,
+}
+
+impl CompressedSource {
+    /// Finds the format and the first audio track.
+    pub(super) fn new(file: File, path: &Path) -> Result<CompressedSource> {
+        let mut hint = Hint::new();
+        if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
+            hint.with_extension(extension);
+        }
+        let stream = MediaSourceStream::new(Box::new(file), Default::default());
+        let format = symphonia::default::get_probe()
+            .probe(
+                &hint,
+                stream,
+                FormatOptions::default(),
+                MetadataOptions::default(),
+            )
+            .map_err(|error| {
+                anyhow!(
+                    "not audio in a known format (WAV, FLAC, MP3, Ogg Vorbis, M4A, AIFF): {error}"
+                )
+            })?;
+        let track = format
+            .default_track(TrackType::Audio)
+            .context("holds no audio track")?;
+        let parameters = track
+            .codec_params
+            .as_ref()
+            .and_then(|parameters| parameters.audio())
+            .context("the codec of the audio track is not known")?;
+        let decoder = symphonia::default::get_codecs()
+            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+            .context("the codec of the audio track is not supported")?;
+        let track_id = track.id;
+        let length_is_exact = track.delay.is_some() || lossless_bits(parameters).is_some();
+        let frames = track.num_frames;
+        let known = parameters
+            .sample_rate
+            .zip(parameters.channels.as_ref().map(|c| c.count()));
+        let sample_format = match (parameters.sample_format, lossless_bits(parameters)) {
+            (Some(CodedFormat::F32 | CodedFormat::F64), Some(_)) => SampleFormat::Float32,
+            (_, Some(bits)) => SampleFormat::Int { bits },
+            (_, None) => SampleFormat::Int { bits: 16 },
+        };
+        let mut source = CompressedSource {
+            format,
+            decoder,
+            track_id,
+            spec: Spec {
+                rate_hz: 0,
+                channels: 0,
+                sample_format,
+                frames,
+            },
+            length_is_exact,
+            packet: Vec::new(),
+            packet_used: 0,
+            frames_read: 0,
+        };
+        (source.spec.rate_hz, source.spec.channels) = match known {
+            Some(known) => known,
+            // AAC in MP4 tells its rate and channels only with the first packet.
+            None => {
+                ensure!(source.decode_packet()?, "holds no audio");
+                let decoded = source.decoder.last_decoded();
+                (decoded.spec().rate(), decoded.num_planes())
+            }
+        };
+        Ok(source)
+    }
+
+    /// Decodes the next packet of the track into `packet`; false at the end.
+    fn decode_packet(&mut self) -> Result<bool> {
+        loop {
+            let packet = match self.format.next_packet() {
+                Ok(Some(packet)) => packet,
+                Ok(None) => return Ok(false),
+                Err(Error::ResetRequired) => bail!("the stream changes its format midway"),
+                Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    bail!("truncated: ends in the middle of a packet")
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if packet.track_id != self.track_id {
+                continue;
+            }
+            let decoded = self
+                .decoder
+                .decode(&packet)
+                .context("a packet cannot be decoded")?;
+            decoded.copy_to_vecs_planar(&mut self.packet);
+            self.packet_used = 0;
+            return Ok(true);
+        }
+    }
+}
+
+impl Source for CompressedSource {
+    fn spec(&self) -> Spec {
+        self.spec
+    }
+
+    fn read(&mut self, planar: &mut [Vec<f32>], max_frames: usize) -> Result<usize> {
+        while self
+            .packet
+            .first()
+            .is_none_or(|channel| channel.len() == self.packet_used)
+        {
+            if !self.decode_packet()? {
+                let promised = self
+                    .spec
+                    .frames
+                    .filter(|_| self.length_is_exact)
+                    .unwrap_or(0);
+                ensure!(
+                    self.frames_read >= promised,
+                    "truncated: the header promises {promised} frames, the file holds {}",
+                    self.frames_read
+                );
+                return Ok(0);
+            }
+        }
+        ensure!(
+            self.packet.len() == planar.len(),
+            "the number of channels changes midway"
+        );
+        let used = self.packet_used;
+        let frames = max_frames.min(self.packet[0].len() - used);
+        for (channel, packet) in planar.iter_mut().zip(&self.packet) {
+            channel.extend_from_slice(&packet[used..used + frames]);
+        }
+        self.packet_used += frames;
+        self.frames_read += frames as u64;
+        Ok(frames)
+    }
+}
+
+/// The sample size of a lossless codec, in whole bytes' bits.
+fn lossless_bits(parameters: &AudioCodecParameters) -> Option<u16> {
+    use symphonia::core::codecs::audio::well_known as codec;
+    let lossy = [
+        codec::CODEC_ID_MP1,
+        codec::CODEC_ID_MP2,
+        codec::CODEC_ID_MP3,
+        codec::CODEC_ID_AAC,
+        codec::CODEC_ID_VORBIS,
+    ];
+    if lossy.contains(&parameters.codec) {
+        return None;
+    }
+    parameters
+        .bits_per_sample
+        .map(|bits| (bits.clamp(1, 32).div_ceil(8) * 8) as u16)
+}

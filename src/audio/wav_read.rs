@@ -1,0 +1,167 @@
+//! WAV input: chunks are walked here, hound reads the format and the samples.
+//!
+//! Programs that write WAV to a pipe cannot know the length beforehand and leave 0 or
+//! 0xFFFFFFFF in the `data` chunk's size field; such a stream is read to its end. Any other size
+//! is a promise, and a stream that ends before it is truncated.
+
+use std::io::{self, Cursor, Read};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use hound::Sample;
+
+use super::SampleFormat;
+use super::decode::{Source, Spec};
+
+/// Sizes of the `data` chunk that mean "until the end of the stream".
+const OPEN_ENDED: [u32; 2] = [0, u32::MAX];
+
+/// Frames of a WAV stream.
+pub(super) struct WavSource {
+    stream: Box<dyn Read + Send>,
+    spec: Spec,
+    wav: hound::WavSpec,
+    /// Bytes per sample with padding, such as 4 for 24 bits stored in 32.
+    sample_bytes: u16,
+    frames_read: u64,
+    bytes: Vec<u8>,
+}
+
+impl WavSource {
+    /// Reads the header; the stream then stands at the first sample.
+    pub(super) fn new(mut stream: Box<dyn Read + Send>) -> Result<WavSource> {
+        let (format, data_bytes) =
+            read_header(&mut stream).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => anyhow!("truncated: the WAV header is incomplete"),
+                _ => error.into(),
+            })?;
+        let wav = parse_format(&format)?;
+        let sample_format = match (wav.sample_format, wav.bits_per_sample) {
+            (hound::SampleFormat::Float, 32) => SampleFormat::Float32,
+            (hound::SampleFormat::Int, bits @ (8 | 16 | 24 | 32)) => SampleFormat::Int { bits },
+            (format, bits) => bail!("WAV with {bits}-bit {format:?} samples is not supported"),
+        };
+        // hound has checked that the block holds a whole sample of every channel.
+        let block_bytes = u16::from_le_bytes([format[12], format[13]]);
+        let sample_bytes = block_bytes / wav.channels;
+        let frame_bytes = u32::from(sample_bytes) * u32::from(wav.channels);
+        let frames =
+            (!OPEN_ENDED.contains(&data_bytes)).then(|| u64::from(data_bytes / frame_bytes));
+        let spec = Spec {
+            rate_hz: wav.sample_rate,
+            channels: wav.channels.into(),
+            sample_format,
+            frames,
+        };
+        Ok(WavSource {
+            stream,
+            spec,
+            wav,
+            sample_bytes,
+            frames_read: 0,
+            bytes: Vec::new(),
+        })
+    }
+}
+
+/// Walks the chunks up to the samples; returns the content of `fmt ` and the size of `data`.
+fn read_header(stream: &mut impl Read) -> io::Result<(Vec<u8>, u32)> {
+    let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+    let mut riff = [0; 12];
+    stream.read_exact(&mut riff)?;
+    if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
+        return Err(damaged(
+            "not a WAV stream: it does not start with RIFF … WAVE",
+        ));
+    }
+    let mut format = None;
+    loop {
+        let mut head = [0; 8];
+        stream.read_exact(&mut head)?;
+        let [k0, k1, k2, k3, size @ ..] = head;
+        let size = u32::from_le_bytes(size);
+        match &[k0, k1, k2, k3] {
+            b"data" => {
+                return format
+                    .map(|format| (format, size))
+                    .ok_or_else(|| damaged("WAV without a format chunk before its samples"));
+            }
+            b"fmt " if (16..=4096).contains(&size) => {
+                let mut content = vec![0; size as usize];
+                stream.read_exact(&mut content)?;
+                format = Some(content);
+            }
+            b"fmt " => return Err(damaged("WAV with a damaged format chunk")),
+            _ => {
+                // Chunks are padded to an even length.
+                let padded = u64::from(size) + u64::from(size % 2);
+                if io::copy(&mut stream.take(padded), &mut io::sink())? < padded {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        }
+    }
+}
+
+/// What hound makes of the content of a `fmt ` chunk.
+fn parse_format(format: &[u8]) -> Result<hound::WavSpec> {
+    let mut header = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
+    header.extend((format.len() as u32).to_le_bytes());
+    header.extend(format);
+    header.extend(b"data\0\0\0\0");
+    match hound::WavReader::new(Cursor::new(header)) {
+        Ok(reader) => Ok(reader.spec()),
+        Err(hound::Error::Unsupported) => {
+            bail!("WAV with samples other than plain PCM is not supported")
+        }
+        Err(error) => Err(error).context("damaged WAV format chunk"),
+    }
+}
+
+impl Source for WavSource {
+    fn spec(&self) -> Spec {
+        self.spec
+    }
+
+    fn read(&mut self, planar: &mut [Vec<f32>], max_frames: usize) -> Result<usize> {
+        let sample_bytes = usize::from(self.sample_bytes);
+        let frame_bytes = sample_bytes * self.spec.channels;
+        let left = self
+            .spec
+            .frames
+            .map_or(u64::MAX, |frames| frames - self.frames_read);
+        let wanted = max_frames.min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.bytes.clear();
+        self.stream
+            .by_ref()
+            .take((wanted * frame_bytes) as u64)
+            .read_to_end(&mut self.bytes)?;
+        let frames = self.bytes.len() / frame_bytes;
+        if let Some(promised) = self.spec.frames {
+            ensure!(
+                frames == wanted,
+                "truncated: the header promises {promised} frames, the file holds {}",
+                self.frames_read + frames as u64
+            );
+        }
+        for frame in self.bytes.chunks_exact(frame_bytes) {
+            for (channel, sample) in planar.iter_mut().zip(frame.chunks_exact(sample_bytes)) {
+                channel.push(decode(sample, self.wav, self.sample_bytes)?);
+            }
+        }
+        self.frames_read += frames as u64;
+        Ok(frames)
+    }
+}
+
+/// One sample as stored, to full scale 1.0.
+#[inline]
+fn decode(mut bytes: &[u8], wav: hound::WavSpec, sample_bytes: u16) -> Result<f32> {
+    let (format, bits) = (wav.sample_format, wav.bits_per_sample);
+    Ok(match format {
+        hound::SampleFormat::Float => f32::read(&mut bytes, format, sample_bytes, bits)?,
+        hound::SampleFormat::Int => {
+            let sample = i32::read(&mut bytes, format, sample_bytes, bits)?;
+            (f64::from(sample) / f64::from(1u32 << (bits - 1))) as f32
+        }
+    })
+}
