@@ -56,8 +56,7 @@ mod tests {
 
     #[test]
     fn matches_the_definition() {
-        // α = 5/4, αs = (2.5, 0, 0), error = (−0.5 … ) by hand: s = (2, 0, 0), ŝ = (2.5, 0, 0.25):
-        // 10 log10(6.25 / 0.0625) = 20 dB.
+        // By hand: α = 5/4, αs = (2.5, 0, 0), error (0, 0, 0.25), 10 log10(6.25 / 0.0625) = 20 dB.
         let value = si_sdr_db(&[2.0, 0.0, 0.0], &[2.5, 0.0, 0.25]);
         assert!((value - 20.0).abs() < 1e-9, "{value}");
     }
