@@ -31,6 +31,11 @@ impl Stft {
         }
     }
 
+    /// Samples per frame.
+    pub fn hop_samples(&self) -> i64 {
+        self.hop_samples
+    }
+
     /// The silence before the first frame: `[batch, hop]`.
     pub fn silence(&self, batch: i64) -> Tensor {
         Tensor::zeros(

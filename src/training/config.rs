@@ -1,0 +1,151 @@
+//! A training run as data: the TOML file of a recipe, with defaults for all of it.
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::corruption::Recipe;
+use crate::model::ModelConfig;
+
+/// Everything that decides what a training run computes, given its audio.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Optimiser steps until the learning rate has come down.
+    pub updates: u64,
+    /// Clips per update, shared out to the replicas.
+    pub batch_clips: usize,
+    /// Length of a clip in seconds.
+    pub clip_seconds: f64,
+    /// Peak of the learning rate, reached after `warmup_updates`.
+    pub learning_rate: f64,
+    pub warmup_updates: u64,
+    /// Decoupled weight decay (AdamW).
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this norm.
+    pub gradient_norm: f64,
+    /// Share of the old value in the moving average of the weights.
+    pub average_decay: f64,
+    /// Fixed validation mixtures.
+    pub validation_clips: usize,
+    pub loss: LossConfig,
+    pub voices: VoicesConfig,
+    pub model: ModelConfig,
+    pub corruption: Recipe,
+}
+
+/// Weights of the parts of the loss.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LossConfig {
+    /// Compressed magnitudes.
+    pub magnitude: f64,
+    /// Compressed complex spectra.
+    pub complex: f64,
+    /// How many times more speech removed costs than noise left.
+    pub speech_removed: f64,
+    /// The spectral terms again at another resolution, drawn per update from `resolutions_samples`.
+    pub other_resolution: f64,
+    pub resolutions_samples: Vec<i64>,
+    /// Noise-to-signal ratio of the waveform, per dB.
+    pub waveform_per_db: f64,
+}
+
+/// How voices are varied.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VoicesConfig {
+    /// Share of utterances played at another speed (pitch and formants move along).
+    pub speed_probability: f64,
+    pub speed_min: f64,
+    pub speed_max: f64,
+    /// Share of utterances whose formants are moved without the pitch.
+    pub formant_probability: f64,
+    pub formant_min: f64,
+    pub formant_max: f64,
+    /// Speakers are drawn in proportion to their minutes to this power: 0 all alike, 1 by minutes.
+    pub balance_exponent: f64,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            updates: 20_000,
+            batch_clips: 8,
+            clip_seconds: 4.0,
+            learning_rate: 1.5e-3,
+            warmup_updates: 500,
+            weight_decay: 0.01,
+            gradient_norm: 1.0,
+            average_decay: 0.999,
+            validation_clips: 48,
+            loss: LossConfig::default(),
+            voices: VoicesConfig::default(),
+            model: ModelConfig::default(),
+            corruption: Recipe::default(),
+        }
+    }
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self {
+            magnitude: 1.0,
+            complex: 1.0,
+            speech_removed: 2.0,
+            other_resolution: 0.5,
+            resolutions_samples: vec![256, 512, 2048],
+            waveform_per_db: 0.02,
+        }
+    }
+}
+
+impl Default for VoicesConfig {
+    fn default() -> Self {
+        Self {
+            speed_probability: 0.8,
+            speed_min: 0.78,
+            speed_max: 1.28,
+            formant_probability: 0.3,
+            formant_min: 0.85,
+            formant_max: 1.18,
+            balance_exponent: 0.5,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// Samples per clip, in whole frames.
+    pub fn clip_samples(&self) -> usize {
+        let hop = self.model.hop_samples as usize;
+        let samples = self.clip_seconds * f64::from(self.model.sample_rate_hz);
+        (samples / hop as f64).round() as usize * hop
+    }
+
+    /// Checks that a run with these values can start.
+    ///
+    /// # Errors
+    /// Names the key that is out of range.
+    pub fn validate(&self) -> Result<()> {
+        self.model.validate()?;
+        ensure!(self.batch_clips >= 1, "batch_clips must be at least 1");
+        ensure!((0.5..=60.0).contains(&self.clip_seconds), "clip_seconds must be 0.5 to 60");
+        ensure!(self.updates >= 1, "updates must be at least 1");
+        ensure!(self.learning_rate > 0.0, "learning_rate must be positive");
+        ensure!((0.0..1.0).contains(&self.average_decay), "average_decay must be 0 or more, below 1");
+        ensure!(self.validation_clips >= 1, "validation_clips must be at least 1");
+        let voices = &self.voices;
+        let ordered = |low: f64, high: f64| 0.25 <= low && low <= high && high <= 4.0;
+        ensure!(ordered(voices.speed_min, voices.speed_max), "voices: speeds must be 0.25 to 4, min before max");
+        ensure!(ordered(voices.formant_min, voices.formant_max), "voices: formants must be 0.25 to 4, min before max");
+        for &window in &self.loss.resolutions_samples {
+            ensure!(
+                window % 2 == 0 && (32..=8192).contains(&window),
+                "loss: resolutions_samples must be even, 32 to 8192, not {window}"
+            );
+        }
+        Ok(())
+    }
+}

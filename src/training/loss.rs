@@ -1,0 +1,145 @@
+//! The reconstruction loss between the clean x and the output x̂.
+//!
+//! Spectra are compared after compressing magnitudes by a power of 0.3 (Braun and Tashev, 2021; the
+//! loss of DeepFilterNet, Schröter et al., 2022), on magnitudes and on complex values, at the
+//! network's own resolution and at one other, drawn per update. Speech removed costs more than noise
+//! left. The waveform term is the soft-thresholded noise-to-signal ratio of Wisdom et al. (2020).
+//!
+//! Much clean speech is narrow-band. Above a recording's bandwidth the frames with speech do not
+//! count, so the network does not learn to low-pass; frames without speech count fully.
+
+use tch::{Device, Kind, Tensor};
+
+use super::batch::Batch;
+use super::config::LossConfig;
+use crate::model::ModelConfig;
+use crate::model::stft::Stft;
+
+const COMPRESSION: f64 = 0.3;
+/// Power, relative to the speech, below which bins count as silent.
+const FLOOR_POWER: f64 = 1e-6;
+/// Frames this far below the mean power hold no speech.
+const INACTIVE_POWER: f64 = 1e-5;
+/// The waveform term stops at 30 dB.
+const WAVEFORM_FLOOR: f64 = 1e-3;
+/// Half the weight at this frequency: hearing resolves high frequencies coarsely.
+const HALF_WEIGHT_HZ: f64 = 8000.0;
+
+/// Compares outputs with targets.
+#[derive(Debug)]
+pub struct Loss {
+    config: LossConfig,
+    stft: Stft,
+    weight: Tensor,
+    bin_hz: Tensor,
+    others: Vec<(Stft, Tensor)>,
+}
+
+/// The value to minimise and what it consists of.
+#[derive(Debug)]
+pub struct LossValue {
+    pub total: Tensor,
+    /// Mean signal-to-distortion ratio of the clips with speech, in dB, not scale-invariant.
+    pub sdr_db: f64,
+}
+
+impl Loss {
+    pub fn new(config: &LossConfig, model: &ModelConfig, device: Device) -> Self {
+        let rate_hz = f64::from(model.sample_rate_hz);
+        let resolution = |window: i64| (Stft::new(window, device), weights(window, rate_hz, device));
+        let (stft, weight) = resolution(model.window_samples);
+        Self {
+            config: config.clone(),
+            stft,
+            weight,
+            bin_hz: bin_hz(model.window_samples, rate_hz, device),
+            others: config.resolutions_samples.iter().map(|&window| resolution(window)).collect(),
+        }
+    }
+
+    /// Spectra `[clips, frames, bins, 2]` of noisy and target audio.
+    pub fn analyse(&self, batch: &Batch) -> (Tensor, Tensor) {
+        let spectrum = |samples: &Tensor| self.stft.analyse(samples, &mut self.stft.silence(batch.clips()));
+        (spectrum(&batch.noisy), spectrum(&batch.target))
+    }
+
+    /// Audio `[clips, samples]` of spectra, one hop late.
+    pub fn synthesise(&self, spectrum: &Tensor, clips: i64) -> Tensor {
+        self.stft.synthesise(spectrum, &mut self.stft.silence(clips))
+    }
+
+    /// Hop of the spectra in samples.
+    pub fn hop_samples(&self) -> usize {
+        self.stft.hop_samples() as usize
+    }
+
+    /// The loss of `estimate` against `target`, both `[clips, frames, bins, 2]`; `update` picks the
+    /// other resolution.
+    pub fn compare(&self, estimate: &Tensor, target: &Tensor, batch: &Batch, update: u64) -> LossValue {
+        let gain = batch.gain.view([-1, 1, 1, 1]);
+        let mask = self.known(target, batch);
+        let estimate = estimate * (&mask * &gain);
+        let target = target * (mask * gain);
+        let mut total = self.spectral(&estimate, &target, &self.weight);
+
+        let clips = batch.clips();
+        let (output, clean) = (self.synthesise(&estimate, clips), self.synthesise(&target, clips));
+        if !self.others.is_empty() {
+            let (stft, weight) = &self.others[(update % self.others.len() as u64) as usize];
+            let whole = output.size()[1] / stft.hop_samples() * stft.hop_samples();
+            let spectrum = |samples: &Tensor| {
+                stft.analyse(&samples.narrow(1, 0, whole), &mut stft.silence(clips))
+            };
+            total += self.spectral(&spectrum(&output), &spectrum(&clean), weight) * self.config.other_resolution;
+        }
+
+        let energy = |samples: &Tensor| samples.square().sum_dim_intlist(1, false, Kind::Float);
+        let clean_energy = energy(&clean) + 1e-3;
+        let ratio = energy(&(output - clean)) / clean_energy;
+        let noise_to_signal_db = (&ratio + WAVEFORM_FLOOR).log10() * 10.0 * &batch.speech;
+        let spoken = batch.speech.sum(Kind::Float).clamp_min(1.0);
+        let waveform = noise_to_signal_db.sum(Kind::Float) / spoken;
+        let sdr_db = -waveform.double_value(&[]);
+        total += waveform * self.config.waveform_per_db;
+        LossValue { total, sdr_db }
+    }
+
+    /// 1 where the target is known, 0 above the bandwidth of frames with speech: `[clips, frames, bins, 1]`.
+    fn known(&self, target: &Tensor, batch: &Batch) -> Tensor {
+        let power = target.square().sum_dim_intlist([2i64, 3].as_slice(), false, Kind::Float);
+        let mean = power.mean_dim(1, true, Kind::Float);
+        let inactive = power.le_tensor(&(mean * INACTIVE_POWER)).unsqueeze(-1);
+        let inside = self.bin_hz.unsqueeze(0).le_tensor(&batch.bandwidth_hz.unsqueeze(1)).unsqueeze(1);
+        inactive.logical_or(&inside).to_kind(Kind::Float).unsqueeze(-1)
+    }
+
+    /// Weighted mean over bins, frames and clips of magnitude and complex differences.
+    fn spectral(&self, estimate: &Tensor, target: &Tensor, weight: &Tensor) -> Tensor {
+        let (estimate_magnitude, estimate) = compress(estimate);
+        let (target_magnitude, target) = compress(target);
+        let removed = target_magnitude - estimate_magnitude;
+        let extra = removed.clamp_min(0.0).square() * (self.config.speech_removed - 1.0);
+        let magnitude = (removed.square() + extra) * self.config.magnitude;
+        let complex = (target - estimate).square().sum_dim_intlist(-1, false, Kind::Float) * self.config.complex;
+        ((magnitude + complex) * weight).mean(Kind::Float)
+    }
+}
+
+/// Magnitudes `[…]` to the power of 0.3, and the spectrum `[…, 2]` with these magnitudes.
+fn compress(spectrum: &Tensor) -> (Tensor, Tensor) {
+    let log_power = (spectrum.square().sum_dim_intlist(-1, false, Kind::Float) + FLOOR_POWER).log();
+    let magnitude = (&log_power * (COMPRESSION / 2.0)).exp();
+    let factor = (log_power * ((COMPRESSION - 1.0) / 2.0)).exp();
+    (magnitude, spectrum * factor.unsqueeze(-1))
+}
+
+fn bin_hz(window: i64, rate_hz: f64, device: Device) -> Tensor {
+    Tensor::arange(window / 2 + 1, (Kind::Float, device)) * (rate_hz / window as f64)
+}
+
+/// Importance of each bin, 1 on average.
+fn weights(window: i64, rate_hz: f64, device: Device) -> Tensor {
+    let weight = 1.0 / ((bin_hz(window, rate_hz, device) / HALF_WEIGHT_HZ).square() + 1.0);
+    let mean = weight.mean(Kind::Float);
+    weight / mean
+}

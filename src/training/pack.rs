@@ -1,0 +1,182 @@
+//! All training audio decoded once into one file, then mapped: cheap random access, little memory.
+//!
+//! `NAME.pcm` holds 16-bit little-endian mono samples of one clip after another, each at its own
+//! rate; `NAME.json` says where each begins and for which files it was made. The operating system
+//! keeps in memory what fits and drops the rest.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use indicatif::ProgressBar;
+use memmap2::Mmap;
+use serde::{Deserialize, Serialize};
+
+use super::listing::Listed;
+use crate::audio::decode;
+
+/// One clip inside the pack.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Clip {
+    pub label: String,
+    pub rate_hz: u32,
+    /// Above this frequency it holds nothing.
+    pub bandwidth_hz: f32,
+    pub weight: f32,
+    start: usize,
+    samples: usize,
+}
+
+impl Clip {
+    pub fn seconds(&self) -> f64 {
+        self.samples as f64 / f64::from(self.rate_hz)
+    }
+
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Index {
+    /// Files, sizes and times the pack was made of.
+    fingerprint: u64,
+    clips: Vec<Clip>,
+}
+
+/// Decoded audio in a mapped file.
+#[derive(Debug)]
+pub struct Pack {
+    clips: Vec<Clip>,
+    samples: Mmap,
+}
+
+impl Pack {
+    /// Opens the pack of `listed` in `folder`, decoding the files first where it is missing or stale.
+    /// Files that cannot be decoded are left out with a warning.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or no file can be decoded.
+    pub fn open(listed: &[Listed], folder: &Path, bar: &ProgressBar) -> Result<Self> {
+        let fingerprint = fingerprint(listed);
+        let name = folder.join(format!("{fingerprint:016x}"));
+        let index = match read_index(&name, fingerprint) {
+            Some(index) => index,
+            None => {
+                fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+                build(listed, &name, fingerprint, bar)
+                    .with_context(|| format!("cannot pack the training audio into {}", folder.display()))?
+            }
+        };
+        ensure!(!index.clips.is_empty(), "none of the {} files could be decoded", listed.len());
+        let path = name.with_extension("pcm");
+        let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        // SAFETY: the pack is written under another name and renamed, and nothing writes to it after.
+        let samples = unsafe { Mmap::map(&file) }.with_context(|| format!("cannot map {}", path.display()))?;
+        let end = index.clips.iter().map(|clip| clip.start + clip.samples).max().unwrap_or(0);
+        ensure!(end * 2 <= samples.len(), "{} is shorter than its index says: delete it", path.display());
+        Ok(Self { clips: index.clips, samples })
+    }
+
+    pub fn clips(&self) -> &[Clip] {
+        &self.clips
+    }
+
+    /// `count` samples of a clip from `offset` on, full scale 1.0; fewer at its end.
+    pub fn samples(&self, clip: &Clip, offset: usize, count: usize) -> Vec<f32> {
+        let from = clip.start + offset.min(clip.samples);
+        let to = (from + count).min(clip.start + clip.samples);
+        self.samples[from * 2..to * 2]
+            .chunks_exact(2)
+            .map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0)
+            .collect()
+    }
+}
+
+fn read_index(name: &Path, fingerprint: u64) -> Option<Index> {
+    let text = fs::read(name.with_extension("json")).ok()?;
+    let index: Index = serde_json::from_slice(&text).ok()?;
+    (index.fingerprint == fingerprint && name.with_extension("pcm").exists()).then_some(index)
+}
+
+/// FNV-1a over what identifies the files and what the list says of them.
+fn fingerprint(listed: &[Listed]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut add = |bytes: &[u8]| {
+        for &byte in bytes {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    for entry in listed {
+        let size = fs::metadata(&entry.path).map_or(0, |metadata| metadata.len());
+        add(entry.path.to_string_lossy().as_bytes());
+        add(entry.label.as_bytes());
+        add(&size.to_le_bytes());
+        add(&entry.bandwidth_hz.unwrap_or(0.0).to_le_bytes());
+        add(&entry.weight.to_le_bytes());
+    }
+    hash
+}
+
+fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) -> Result<Index> {
+    let folder = name.parent().unwrap_or(Path::new("."));
+    let temporary = tempfile::NamedTempFile::new_in(folder)?;
+    let output = Mutex::new((BufWriter::new(temporary.as_file()), Vec::<(usize, Clip)>::new(), 0usize));
+    bar.set_length(listed.len() as u64);
+    bar.set_message("decoding");
+    let next = AtomicUsize::new(0);
+    let decode_all = || -> Result<()> {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(entry) = listed.get(number) else { return Ok(()) };
+            bar.inc(1);
+            let (audio, rate_hz) = match decode::read_mono(&entry.path) {
+                Ok(decoded) if !decoded.0.is_empty() => decoded,
+                Ok(_) => continue,
+                Err(error) => {
+                    log::warn!("left out: {error:#}");
+                    continue;
+                }
+            };
+            let nyquist = rate_hz as f32 / 2.0;
+            let bytes: Vec<u8> = audio
+                .iter()
+                .flat_map(|&x| ((x * 32768.0).round().clamp(-32768.0, 32767.0) as i16).to_le_bytes())
+                .collect();
+            let mut guard = output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let (writer, clips, start) = &mut *guard;
+            writer.write_all(&bytes)?;
+            let clip = Clip {
+                label: entry.label.clone(),
+                rate_hz,
+                bandwidth_hz: entry.bandwidth_hz.unwrap_or(nyquist).min(nyquist),
+                weight: entry.weight,
+                start: *start,
+                samples: audio.len(),
+            };
+            *start += audio.len();
+            clips.push((number, clip));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| -> Result<()> {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(decode_all)).collect();
+        for worker in workers {
+            worker.join().map_err(|_| anyhow::anyhow!("a decoding thread failed"))??;
+        }
+        Ok(())
+    })?;
+    let (mut writer, mut clips, _) = output.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    writer.flush()?;
+    drop(writer);
+    // The order in the file is by chance; the order of the clips must not be, or seeds mean nothing.
+    clips.sort_by_key(|(number, _)| *number);
+    let index = Index { fingerprint, clips: clips.into_iter().map(|(_, clip)| clip).collect() };
+    temporary.persist(name.with_extension("pcm"))?;
+    let json: PathBuf = name.with_extension("json");
+    fs::write(&json, serde_json::to_vec(&index)?).with_context(|| format!("cannot write {}", json.display()))?;
+    Ok(index)
+}

@@ -1,0 +1,159 @@
+//! One copy of the network on its own thread, computing gradients of its part of each batch.
+//!
+//! On CPUs one single-threaded replica per core beats one network with many threads, and copes
+//! better with other programs running; on a GPU there is one replica.
+
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tch::{Device, Tensor, nn};
+
+use super::batch::Batch;
+use super::config::TrainingConfig;
+use super::loss::Loss;
+use super::optimiser::Named;
+use crate::model::autoencoder::Autoencoder;
+use crate::model::conv::Statistics;
+use crate::model::denormals::flush_denormals;
+
+/// What a replica is asked to do.
+struct Job {
+    batch: Batch,
+    weights: Named,
+    update: u64,
+}
+
+/// What it found; tensors are on the CPU or the replica's device, like the weights.
+pub struct Gradients {
+    pub gradients: Named,
+    /// Running statistics of the normalisation after this batch.
+    pub statistics: Named,
+    pub loss: f64,
+    pub sdr_db: f64,
+}
+
+/// A network's variables by name.
+pub struct Variables {
+    pub trainable: Named,
+    pub statistics: Named,
+}
+
+impl Variables {
+    /// Sorts the variables of a store.
+    pub fn of(store: &nn::VarStore) -> Self {
+        let (trainable, statistics) =
+            store.variables().into_iter().partition(|(_, variable)| variable.requires_grad());
+        Self { trainable, statistics }
+    }
+
+    /// Overwrites all variables with `weights`.
+    pub fn load(&mut self, weights: &Named) {
+        let _guard = tch::no_grad_guard();
+        for (name, variable) in self.trainable.iter_mut().chain(&mut self.statistics) {
+            variable.copy_(&weights[name]);
+        }
+    }
+}
+
+/// A handle to the thread.
+pub struct Replica {
+    jobs: Sender<Job>,
+    results: Receiver<Gradients>,
+    _thread: JoinHandle<()>,
+}
+
+impl Replica {
+    /// Starts the thread; it ends when the handle is dropped.
+    pub fn start(config: &TrainingConfig, device: Device) -> Self {
+        let (jobs, inbox) = bounded::<Job>(1);
+        let (outbox, results) = bounded(1);
+        let config = config.clone();
+        let thread = thread::spawn(move || {
+            flush_denormals();
+            tch::set_num_threads(1);
+            let store = nn::VarStore::new(device);
+            let network = Autoencoder::new(store.root(), &config.model);
+            let mut variables = Variables::of(&store);
+            let loss = Loss::new(&config.loss, &config.model, device);
+            for job in inbox {
+                variables.load(&job.weights);
+                if outbox.send(gradients(&network, &mut variables, &loss, &job, device)).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { jobs, results, _thread: thread }
+    }
+
+    /// Hands over a batch and the weights to use; [`Self::finish`] gives the result.
+    pub fn begin(&self, batch: Batch, weights: &Named, update: u64) -> anyhow::Result<()> {
+        let weights = weights.iter().map(|(name, weight)| (name.clone(), weight.shallow_clone())).collect();
+        self.jobs.send(Job { batch, weights, update }).map_err(|_| stopped())
+    }
+
+    /// Waits for the gradients of the batch given last.
+    pub fn finish(&self) -> anyhow::Result<Gradients> {
+        self.results.recv().map_err(|_| stopped())
+    }
+}
+
+fn stopped() -> anyhow::Error {
+    anyhow::anyhow!("a training thread has stopped; the message above says why (out of memory?)")
+}
+
+fn gradients(
+    network: &Autoencoder,
+    variables: &mut Variables,
+    loss: &Loss,
+    job: &Job,
+    device: Device,
+) -> Gradients {
+    let batch = job.batch.to_device(device);
+    let (noisy, target) = tch::no_grad(|| loss.analyse(&batch));
+    let estimate = network.forward(&noisy, Statistics::Batch);
+    let value = loss.compare(&estimate, &target, &batch, job.update);
+    value.total.backward();
+    let take = |(name, variable): (&String, &mut Tensor)| {
+        let gradient = variable.grad().copy();
+        variable.zero_grad();
+        (name.clone(), gradient)
+    };
+    Gradients {
+        gradients: variables.trainable.iter_mut().map(take).collect(),
+        statistics: variables.statistics.iter().map(|(name, value)| (name.clone(), value.copy())).collect(),
+        loss: value.total.double_value(&[]),
+        sdr_db: value.sdr_db,
+    }
+}
+
+/// The mean over replicas, weighted by their clips.
+pub fn average(results: Vec<(i64, Gradients)>) -> Option<Gradients> {
+    let clips: i64 = results.iter().map(|(clips, _)| clips).sum();
+    let mut sum: Option<Gradients> = None;
+    for (count, part) in results {
+        let share = count as f64 / clips as f64;
+        let scaled = |named: Named| -> Named { named.into_iter().map(|(name, t)| (name, t * share)).collect() };
+        let part = Gradients {
+            gradients: scaled(part.gradients),
+            statistics: scaled(part.statistics),
+            loss: part.loss * share,
+            sdr_db: part.sdr_db * share,
+        };
+        match &mut sum {
+            None => sum = Some(part),
+            Some(sum) => {
+                add(&mut sum.gradients, &part.gradients);
+                add(&mut sum.statistics, &part.statistics);
+                sum.loss += part.loss;
+                sum.sdr_db += part.sdr_db;
+            }
+        }
+    }
+    sum
+}
+
+fn add(sum: &mut Named, part: &Named) {
+    for (name, tensor) in sum {
+        *tensor += &part[name];
+    }
+}

@@ -1,0 +1,78 @@
+//! Everything a run needs to go on exactly where it was: `OUT.state.safetensors` beside the weights.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use super::config::TrainingConfig;
+use super::optimiser::Optimiser;
+use crate::model::tensor_file::{Named, TensorFile};
+
+const KEY: &str = "denoised.training_state";
+
+/// Where a run stands, apart from the tensors.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Progress {
+    pub config: TrainingConfig,
+    pub updates: u64,
+    pub audio_seconds: f64,
+    pub running_seconds: f64,
+    /// Lowest validation loss so far, and when.
+    pub best_loss: Option<f64>,
+    pub best_update: u64,
+}
+
+/// Writes progress and optimiser.
+///
+/// # Errors
+/// Names the file that could not be written.
+pub fn save(path: &Path, progress: &Progress, optimiser: &Optimiser) -> Result<()> {
+    let groups = [
+        ("weights", &optimiser.weights),
+        ("average", &optimiser.average),
+        ("first_moment", &optimiser.first_moment),
+        ("second_moment", &optimiser.second_moment),
+    ];
+    let tensors = groups
+        .into_iter()
+        .flat_map(|(group, named)| {
+            named.iter().map(move |(name, tensor)| (format!("{group}/{name}"), tensor.shallow_clone()))
+        })
+        .collect();
+    let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(progress)?)]);
+    TensorFile { metadata, tensors }.save(path)
+}
+
+/// Reads what [`save`] wrote.
+///
+/// # Errors
+/// Says that the file is missing, damaged or no training state.
+pub fn load(path: &Path, device: Device) -> Result<(Progress, Optimiser)> {
+    let bytes = fs::read(path)
+        .with_context(|| format!("no training state {}: start without --resume", path.display()))?;
+    let read = || -> Result<(Progress, Optimiser)> {
+        let file = TensorFile::parse(&bytes, device)?;
+        let progress: Progress =
+            serde_json::from_str(file.metadata.get(KEY).context("it is not a training state")?)?;
+        let group = |group: &str| -> Named {
+            let tensors = file.tensors.iter();
+            let prefix = format!("{group}/");
+            tensors
+                .filter_map(|(name, t)| Some((name.strip_prefix(&prefix)?.to_owned(), t.shallow_clone())))
+                .collect()
+        };
+        let optimiser = Optimiser {
+            weights: group("weights"),
+            average: group("average"),
+            first_moment: group("first_moment"),
+            second_moment: group("second_moment"),
+            updates: progress.updates,
+        };
+        Ok((progress, optimiser))
+    };
+    read().with_context(|| format!("cannot resume from {}", path.display()))
+}

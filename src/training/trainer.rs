@@ -1,0 +1,265 @@
+//! The training loop: batches to replicas, gradients to the optimiser, now and then a validation.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use tch::{Device, nn};
+
+use super::batch::{Batch, Loader, Material};
+use super::config::TrainingConfig;
+use super::journal::{Entry, Journal};
+use super::memory::keep_freed_memory;
+use super::optimiser::{Optimiser, learning_rate};
+use super::replica::{self, Gradients, Replica, Variables};
+use super::state::{self, Progress};
+use super::validation::{Score, Validation};
+use crate::model::autoencoder::Autoencoder;
+use crate::model::checkpoint::{Checkpoint, TrainingSummary};
+
+/// What a run needs besides its configuration.
+pub struct Run {
+    pub out: PathBuf,
+    pub device: Device,
+    /// Single-threaded copies of the network; one on a GPU.
+    pub replicas: usize,
+    pub loader_threads: usize,
+    pub validation_interval: Duration,
+    pub training: Material,
+    pub validation: Material,
+}
+
+/// Where a run begins.
+pub enum Start {
+    Fresh(Box<TrainingConfig>),
+    /// From a weights file, whose architecture is used.
+    FineTune(Box<TrainingConfig>, Checkpoint),
+    /// From the state file; `updates` replaces the planned number.
+    Resume { updates: Option<u64> },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Finished,
+    /// Stopped by the flag; the state file has everything to go on.
+    Interrupted,
+}
+
+/// Where the state of a run that writes `out` is kept.
+pub fn state_path(out: &Path) -> PathBuf {
+    out.with_extension("state.safetensors")
+}
+
+/// Sums since the last validation.
+#[derive(Default)]
+struct Sums {
+    updates: f64,
+    loss: f64,
+    sdr_db: f64,
+    norm: f64,
+    audio_seconds: f64,
+}
+
+struct Trainer {
+    run: RunFiles,
+    progress: Progress,
+    optimiser: Optimiser,
+    validation: Validation,
+    journal: Journal,
+    sums: Sums,
+    bar: ProgressBar,
+}
+
+struct RunFiles {
+    out: PathBuf,
+    validation_interval: Duration,
+}
+
+/// Trains until the planned updates are done or `interrupted` is set.
+///
+/// # Errors
+/// Files that cannot be read or written, a state that does not fit, or a loss that is not a number.
+pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome> {
+    keep_freed_memory();
+    let (progress, optimiser) = begin(&run, start)?;
+    let config = progress.config.clone();
+    let shape = (config.batch_clips, config.clip_samples());
+    let replicas: Vec<Replica> = (0..run.replicas.min(config.batch_clips))
+        .map(|_| Replica::start(&config, run.device))
+        .collect();
+    let validation = Validation::new(&run.validation, &config, run.device);
+    let material = Arc::new(run.training);
+    let mut loader = Loader::start(material, config.seed, progress.updates, shape, run.loader_threads);
+    let mut trainer = Trainer {
+        journal: Journal::open(&run.out, progress.updates)?,
+        bar: progress_bar(&progress),
+        run: RunFiles { out: run.out, validation_interval: run.validation_interval },
+        progress,
+        optimiser,
+        validation,
+        sums: Sums::default(),
+    };
+    let mut last = Instant::now();
+    while trainer.progress.updates < config.updates {
+        if interrupted.load(Ordering::Relaxed) {
+            trainer.save_state()?;
+            trainer.bar.abandon();
+            return Ok(Outcome::Interrupted);
+        }
+        let batch = loader.next().context("a loading thread has stopped; the message above says why")?;
+        let gradients = compute(&replicas, batch, &trainer.optimiser)?;
+        trainer.update(&gradients)?;
+        if last.elapsed() >= trainer.run.validation_interval || trainer.progress.updates == config.updates {
+            trainer.validate(last.elapsed())?;
+            last = Instant::now();
+        }
+    }
+    trainer.bar.finish();
+    Ok(Outcome::Finished)
+}
+
+fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
+    let fresh = |config: TrainingConfig, weights: Option<&Checkpoint>| -> Result<(Progress, Optimiser)> {
+        config.validate()?;
+        tch::manual_seed(config.seed as i64);
+        let store = nn::VarStore::new(run.device);
+        Autoencoder::new(store.root(), &config.model);
+        if let Some(checkpoint) = weights {
+            checkpoint.copy_into(store.variables())?;
+        }
+        let variables = Variables::of(&store);
+        let trainable: Vec<String> = variables.trainable.keys().cloned().collect();
+        let all = variables.trainable.into_iter().chain(variables.statistics);
+        let weights = all.map(|(name, weight)| (name, weight.detach().copy())).collect();
+        let progress = Progress {
+            config,
+            updates: 0,
+            audio_seconds: 0.0,
+            running_seconds: 0.0,
+            best_loss: None,
+            best_update: 0,
+        };
+        Ok((progress, Optimiser::new(weights, &trainable)))
+    };
+    match start {
+        Start::Fresh(config) => fresh(*config, None),
+        Start::FineTune(mut config, checkpoint) => {
+            config.model = checkpoint.config.clone();
+            fresh(*config, Some(&checkpoint))
+        }
+        Start::Resume { updates } => {
+            let (mut progress, optimiser) = state::load(&state_path(&run.out), run.device)?;
+            progress.config.updates = updates.unwrap_or(progress.config.updates);
+            Ok((progress, optimiser))
+        }
+    }
+}
+
+fn compute(replicas: &[Replica], batch: Batch, optimiser: &Optimiser) -> Result<Gradients> {
+    let parts = batch.split(replicas.len());
+    let clips: Vec<i64> = parts.iter().map(Batch::clips).collect();
+    for (replica, part) in replicas.iter().zip(parts) {
+        replica.begin(part, &optimiser.weights, optimiser.updates)?;
+    }
+    let mut results = Vec::with_capacity(replicas.len());
+    for (replica, clips) in replicas.iter().zip(clips) {
+        results.push((clips, replica.finish()?));
+    }
+    tch::no_grad(|| replica::average(results)).context("no replica was started")
+}
+
+impl Trainer {
+    fn update(&mut self, gradients: &Gradients) -> Result<()> {
+        let config = &self.progress.config;
+        let norm = self.optimiser.step(&gradients.gradients, &gradients.statistics, config);
+        if !gradients.loss.is_finite() && !norm.is_finite() {
+            bail!("the loss is not a number any more: lower learning_rate and start again from the best weights");
+        }
+        let seconds = config.batch_clips as f64 * config.clip_samples() as f64 / f64::from(config.model.sample_rate_hz);
+        self.progress.updates = self.optimiser.updates;
+        self.progress.audio_seconds += seconds;
+        self.sums.updates += 1.0;
+        self.sums.loss += gradients.loss;
+        self.sums.sdr_db += gradients.sdr_db;
+        self.sums.norm += norm;
+        self.sums.audio_seconds += seconds;
+        self.bar.set_position(self.progress.updates);
+        let rate = self.sums.audio_seconds / self.bar.elapsed().as_secs_f64().max(1e-3);
+        if self.progress.updates % 10 == 0 {
+            let updates = self.sums.updates;
+            self.bar.set_message(format!(
+                "loss {:.4} SDR {:.1} dB, {rate:.0} audio-s/s",
+                self.sums.loss / updates,
+                self.sums.sdr_db / updates,
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate(&mut self, elapsed: Duration) -> Result<()> {
+        let sums = std::mem::take(&mut self.sums);
+        self.progress.running_seconds += elapsed.as_secs_f64();
+        let score = self.validation.score(&self.optimiser.average);
+        if self.progress.best_loss.is_none_or(|best| score.loss < best) {
+            self.progress.best_loss = Some(score.loss);
+            self.progress.best_update = self.progress.updates;
+            self.save_weights(score)?;
+        }
+        let entry = Entry {
+            update: self.progress.updates,
+            running_minutes: self.progress.running_seconds / 60.0,
+            audio_hours: self.progress.audio_seconds / 3600.0,
+            learning_rate: learning_rate(self.progress.updates, &self.progress.config),
+            training_loss: sums.loss / sums.updates,
+            training_sdr_db: sums.sdr_db / sums.updates,
+            gradient_norm: sums.norm / sums.updates,
+            audio_seconds_per_second: sums.audio_seconds / elapsed.as_secs_f64(),
+            validation_loss: score.loss,
+            validation_si_sdr_db: score.si_sdr_db,
+            input_si_sdr_db: score.input_si_sdr_db,
+        };
+        self.bar.suspend(|| {
+            log::info!(
+                "update {}: loss {:.4}, validation {:.4}, SI-SDR {:.2} dB (input {:.2}), {:.0} audio-s/s",
+                entry.update,
+                entry.training_loss,
+                entry.validation_loss,
+                entry.validation_si_sdr_db,
+                entry.input_si_sdr_db,
+                entry.audio_seconds_per_second,
+            );
+        });
+        self.journal.add(entry)?;
+        self.save_state()
+    }
+
+    fn save_weights(&self, score: Score) -> Result<()> {
+        let copies = self.optimiser.average.iter().map(|(name, t)| (name.clone(), t.shallow_clone()));
+        let checkpoint = Checkpoint {
+            config: self.progress.config.model.clone(),
+            summary: TrainingSummary {
+                program_version: env!("CARGO_PKG_VERSION").to_owned(),
+                updates: self.progress.updates,
+                audio_hours: self.progress.audio_seconds / 3600.0,
+                validation_loss: score.loss,
+                validation_si_sdr_db: score.si_sdr_db,
+            },
+            tensors: copies.collect(),
+        };
+        checkpoint.save(&self.run.out)
+    }
+
+    fn save_state(&self) -> Result<()> {
+        state::save(&state_path(&self.run.out), &self.progress, &self.optimiser)
+    }
+}
+
+fn progress_bar(progress: &Progress) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed_precise}, {eta} left]")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(progress.config.updates).with_style(style).with_position(progress.updates)
+}
