@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 use indicatif::ProgressBar;
 use tch::Device;
 
+use crate::SAMPLE_RATE_HZ;
+use crate::audio::decode;
+use crate::audio::resample::resample;
 use crate::corruption::Rooms;
 use crate::model::checkpoint::Checkpoint;
 use crate::training::batch::Material;
@@ -85,13 +88,19 @@ fn parse_device(text: &str) -> Result<Device, String> {
     if tch::Cuda::is_available() {
         Ok(device)
     } else {
-        Err("this libtorch finds no CUDA device: build with LIBTORCH pointing to a CUDA libtorch".to_owned())
+        Err(
+            "this libtorch finds no CUDA device: build with LIBTORCH pointing to a CUDA libtorch"
+                .to_owned(),
+        )
     }
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
-    ensure!(args.validate_every > 0.0, "--validate-every must be positive");
+    ensure!(
+        args.validate_every > 0.0,
+        "--validate-every must be positive"
+    );
     ensure!(
         args.resume || args.force || !args.out.exists(),
         "{} exists: choose another --out, or --resume to go on, or --force to replace it",
@@ -117,7 +126,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")?;
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .context("cannot catch Ctrl-C")?;
     match train(run, start, &interrupted)? {
         Outcome::Finished => Ok(ExitCode::SUCCESS),
         Outcome::Interrupted => {
@@ -129,13 +139,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 fn start(args: &Args) -> Result<Start> {
     if args.resume {
-        return Ok(Start::Resume { updates: args.updates });
+        return Ok(Start::Resume {
+            updates: args.updates,
+        });
     }
     let mut config = match &args.config {
         None => TrainingConfig::default(),
         Some(path) => {
-            let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            toml::from_str(&text).with_context(|| format!("{} is not a training recipe", path.display()))?
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            toml::from_str(&text)
+                .with_context(|| format!("{} is not a training recipe", path.display()))?
         }
     };
     config.updates = args.updates.unwrap_or(config.updates);
@@ -153,7 +167,11 @@ fn material(args: &Args, config: &TrainingConfig) -> Result<(Material, Material)
     };
     let split = |sources: &[PathBuf], valid: &[PathBuf]| -> Result<(Vec<Listed>, Vec<Listed>)> {
         let all = listing::read(sources)?;
-        if valid.is_empty() { Ok(listing::hold_out(all)) } else { Ok((all, listing::read(valid)?)) }
+        if valid.is_empty() {
+            Ok(listing::hold_out(all))
+        } else {
+            Ok((all, listing::read(valid)?))
+        }
     };
     let (speech, valid_speech) = split(&args.speech, &args.valid_speech)?;
     let (noise, valid_noise) = split(&args.noise, &args.valid_noise)?;
@@ -161,10 +179,18 @@ fn material(args: &Args, config: &TrainingConfig) -> Result<(Material, Material)
         let voices = Voices::new(Arc::new(open(speech, &cache)?), config.voices.clone());
         let noise = match noise {
             [] => None,
-            noise => Some(Pool::new(Arc::new(open(noise, &cache)?), config.voices.balance_exponent)),
+            noise => Some(Pool::new(
+                Arc::new(open(noise, &cache)?),
+                config.voices.balance_exponent,
+            )),
         };
-        let rooms = args.rir.as_deref().map(Rooms::open).transpose()?;
-        Ok(Material { voices, noise, rooms, recipe: config.corruption.clone() })
+        let rooms = args.rir.as_deref().map(rooms).transpose()?;
+        Ok(Material {
+            voices,
+            noise,
+            rooms,
+            recipe: config.corruption.clone(),
+        })
     };
     Ok((build(&speech, &noise)?, build(&valid_speech, &valid_noise)?))
 }
@@ -178,8 +204,24 @@ fn open(listed: &[Listed], cache: &Path) -> Result<Pack> {
     Ok(pack)
 }
 
+fn rooms(folder: &Path) -> Result<Rooms> {
+    let mut responses = Vec::new();
+    for entry in listing::read(&[folder.to_owned()])? {
+        let (samples, rate_hz) = decode::read_mono(&entry.path)?;
+        responses.push(resample(
+            &samples,
+            f64::from(SAMPLE_RATE_HZ) / f64::from(rate_hz),
+        )?);
+    }
+    Ok(Rooms::new(responses))
+}
+
 fn default_cache() -> Result<PathBuf> {
-    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let from = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     match from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache"))) {
         Some(folder) => Ok(folder.join("denoised")),
         None => bail!("neither XDG_CACHE_HOME nor HOME is set: give --cache DIR"),

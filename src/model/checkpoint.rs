@@ -5,15 +5,14 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::config::ModelConfig;
+use super::tensor_file::{self, Named, TensorFile};
 
 const FORMAT_VERSION: &str = "1";
 
@@ -33,7 +32,7 @@ pub struct TrainingSummary {
 pub struct Checkpoint {
     pub config: ModelConfig,
     pub summary: TrainingSummary,
-    pub tensors: HashMap<String, Tensor>,
+    pub tensors: Named,
 }
 
 impl Checkpoint {
@@ -53,15 +52,15 @@ impl Checkpoint {
     }
 
     fn parse(bytes: &[u8], device: Device) -> Result<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes)
-            .context("not a safetensors file, or damaged: fetch or train it again")?;
-        let metadata = header.metadata().clone().unwrap_or_default();
+        let metadata = tensor_file::metadata(bytes)?;
         let entry = |key: &str| metadata.get(&format!("denoised.{key}"));
         match entry("format").map(String::as_str) {
             Some(FORMAT_VERSION) => {}
-            Some(other) => bail!(
-                "its format is version {other}, this program reads {FORMAT_VERSION}: update denoised"
-            ),
+            Some(other) => {
+                bail!(
+                    "its format is version {other}, this program reads {FORMAT_VERSION}: update denoised"
+                )
+            }
             None => bail!("it is a safetensors file, but not one that denoised has written"),
         }
         let config: ModelConfig =
@@ -74,19 +73,7 @@ impl Checkpoint {
             }
             None => TrainingSummary::default(),
         };
-        let file = SafeTensors::deserialize(bytes).context("damaged: fetch or train it again")?;
-        let mut tensors = HashMap::new();
-        for (name, view) in file.tensors() {
-            ensure!(view.dtype() == Dtype::F32, "tensor {name} is not f32");
-            let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
-            let tensor =
-                Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?.to_device(device);
-            ensure!(
-                tensor.isfinite().all().int64_value(&[]) == 1,
-                "tensor {name} holds values that are not finite"
-            );
-            tensors.insert(name, tensor);
-        }
+        let tensors = TensorFile::parse(bytes, device)?.tensors;
         Ok(Self {
             config,
             summary,
@@ -94,7 +81,7 @@ impl Checkpoint {
         })
     }
 
-    /// Writes the file beside its final place and renames it: a reader never sees half of it.
+    /// Writes the weights file; a reader never sees half of it.
     ///
     /// # Errors
     /// Says which file could not be written.
@@ -110,20 +97,12 @@ impl Checkpoint {
                 serde_json::to_string(&self.summary)?,
             ),
         ]);
-        let stored: Vec<(String, Vec<usize>, Vec<u8>)> = self
+        let tensors = self
             .tensors
             .iter()
-            .map(|(name, tensor)| (name.clone(), shape(tensor), little_endian(tensor)))
+            .map(|(name, t)| (name.clone(), t.shallow_clone()))
             .collect();
-        let mut views = Vec::with_capacity(stored.len());
-        for (name, shape, bytes) in &stored {
-            views.push((
-                name.as_str(),
-                TensorView::new(Dtype::F32, shape.clone(), bytes)?,
-            ));
-        }
-        let bytes = safetensors::serialize(views, Some(metadata))?;
-        write_atomically(path, &bytes)
+        TensorFile { metadata, tensors }.save(path)
     }
 
     /// Copies the tensors into `variables` of the same names and shapes.
@@ -146,34 +125,4 @@ impl Checkpoint {
         }
         Ok(())
     }
-}
-
-/// Writes `bytes` to a temporary file in the folder of `path`, then renames it.
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let write = || -> Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn shape(tensor: &Tensor) -> Vec<usize> {
-    tensor.size().iter().map(|&size| size as usize).collect()
-}
-
-fn little_endian(tensor: &Tensor) -> Vec<u8> {
-    let tensor = tensor.to_device(Device::Cpu).contiguous();
-    let mut values = vec![0f32; tensor.numel()];
-    tensor.copy_data(&mut values, tensor.numel());
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
 }

@@ -15,6 +15,7 @@ pub mod filter;
 pub mod network;
 pub mod stft;
 pub mod stream;
+pub mod tensor_file;
 
 pub use config::ModelConfig;
 pub use stream::{Model, Stream};

@@ -142,13 +142,12 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::model::tensor_file::Named;
 
     /// Random weights, with normalisation statistics that folding must respect.
     fn untrained() -> Model {
@@ -160,7 +159,7 @@ mod tests {
         };
         let variables = nn::VarStore::new(Device::Cpu);
         Autoencoder::new(variables.root(), &config);
-        let mut tensors: HashMap<String, Tensor> = variables.variables();
+        let mut tensors: Named = variables.variables().into_iter().collect();
         for (name, tensor) in &mut tensors {
             let _guard = tch::no_grad_guard();
             if name.contains("running_mean") {

@@ -25,7 +25,8 @@ pub struct TensorFile {
 /// # Errors
 /// The bytes are not a safetensors file.
 pub fn metadata(bytes: &[u8]) -> Result<HashMap<String, String>> {
-    let (_, header) = SafeTensors::read_metadata(bytes).context("not a safetensors file, or damaged")?;
+    let (_, header) =
+        SafeTensors::read_metadata(bytes).context("not a safetensors file, or damaged")?;
     Ok(header.metadata().clone().unwrap_or_default())
 }
 
@@ -41,8 +42,12 @@ impl TensorFile {
         for (name, view) in file.tensors() {
             ensure!(view.dtype() == Dtype::F32, "tensor {name} is not f32");
             let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
-            let tensor = Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?.to_device(device);
-            ensure!(tensor.isfinite().all().int64_value(&[]) == 1, "tensor {name} holds values that are not finite");
+            let tensor =
+                Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?.to_device(device);
+            ensure!(
+                tensor.isfinite().all().int64_value(&[]) == 1,
+                "tensor {name} holds values that are not finite"
+            );
             tensors.insert(name, tensor);
         }
         Ok(Self { metadata, tensors })
@@ -53,11 +58,17 @@ impl TensorFile {
     /// # Errors
     /// Names the file that could not be written.
     pub fn save(self, path: &Path) -> Result<()> {
-        let stored: Vec<(&String, Vec<usize>, Vec<u8>)> =
-            self.tensors.iter().map(|(name, tensor)| (name, shape(tensor), little_endian(tensor))).collect();
+        let stored: Vec<(&String, Vec<usize>, Vec<u8>)> = self
+            .tensors
+            .iter()
+            .map(|(name, tensor)| (name, shape(tensor), little_endian(tensor)))
+            .collect();
         let mut views = Vec::with_capacity(stored.len());
         for (name, shape, bytes) in &stored {
-            views.push((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?));
+            views.push((
+                name.as_str(),
+                TensorView::new(Dtype::F32, shape.clone(), bytes)?,
+            ));
         }
         let bytes = safetensors::serialize(views, Some(self.metadata))?;
         write_atomically(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
@@ -65,8 +76,13 @@ impl TensorFile {
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
@@ -81,5 +97,8 @@ fn little_endian(tensor: &Tensor) -> Vec<u8> {
     let tensor = tensor.to_device(Device::Cpu).contiguous();
     let mut values = vec![0f32; tensor.numel()];
     tensor.copy_data(&mut values, tensor.numel());
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }

@@ -60,7 +60,11 @@ impl Material {
             let utterance = self.voices.utterance(&mut rng, clip_samples);
             let corrupted = self.recipe.corrupt(&utterance.samples, &sources, &mut rng);
             let level = active_rms(&corrupted.target);
-            let reference = if level > 0.0 { level } else { rms(&corrupted.noisy) };
+            let reference = if level > 0.0 {
+                level
+            } else {
+                rms(&corrupted.noisy)
+            };
             gain.push(1.0 / reference.max(1e-5));
             bandwidth_hz.push(utterance.bandwidth_hz);
             speech.push(if level > 0.0 { 1.0f32 } else { 0.0 });
@@ -137,7 +141,10 @@ impl Loader {
                     flush_denormals();
                     tch::set_num_threads(1);
                     for number in (first + offset..).step_by(threads) {
-                        if sender.send(material.batch(seed, number, clips, clip_samples)).is_err() {
+                        if sender
+                            .send(material.batch(seed, number, clips, clip_samples))
+                            .is_err()
+                        {
                             return;
                         }
                     }

@@ -131,15 +131,30 @@ impl TrainingConfig {
     pub fn validate(&self) -> Result<()> {
         self.model.validate()?;
         ensure!(self.batch_clips >= 1, "batch_clips must be at least 1");
-        ensure!((0.5..=60.0).contains(&self.clip_seconds), "clip_seconds must be 0.5 to 60");
+        ensure!(
+            (0.5..=60.0).contains(&self.clip_seconds),
+            "clip_seconds must be 0.5 to 60"
+        );
         ensure!(self.updates >= 1, "updates must be at least 1");
         ensure!(self.learning_rate > 0.0, "learning_rate must be positive");
-        ensure!((0.0..1.0).contains(&self.average_decay), "average_decay must be 0 or more, below 1");
-        ensure!(self.validation_clips >= 1, "validation_clips must be at least 1");
+        ensure!(
+            (0.0..1.0).contains(&self.average_decay),
+            "average_decay must be 0 or more, below 1"
+        );
+        ensure!(
+            self.validation_clips >= 1,
+            "validation_clips must be at least 1"
+        );
         let voices = &self.voices;
         let ordered = |low: f64, high: f64| 0.25 <= low && low <= high && high <= 4.0;
-        ensure!(ordered(voices.speed_min, voices.speed_max), "voices: speeds must be 0.25 to 4, min before max");
-        ensure!(ordered(voices.formant_min, voices.formant_max), "voices: formants must be 0.25 to 4, min before max");
+        ensure!(
+            ordered(voices.speed_min, voices.speed_max),
+            "voices: speeds must be 0.25 to 4, min before max"
+        );
+        ensure!(
+            ordered(voices.formant_min, voices.formant_max),
+            "voices: formants must be 0.25 to 4, min before max"
+        );
         for &window in &self.loss.resolutions_samples {
             ensure!(
                 window % 2 == 0 && (32..=8192).contains(&window),

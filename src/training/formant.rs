@@ -96,17 +96,23 @@ mod tests {
         (1..=count)
             .map(|k| {
                 let angle = std::f32::consts::TAU * 120.0 * k as f32 / 48_000.0;
-                let (re, im) = samples.iter().enumerate().fold((0.0, 0.0), |(re, im), (n, x)| {
-                    let phase = (angle * (n % 400) as f32) as f32;
-                    (re + x * phase.cos(), im + x * phase.sin())
-                });
+                let (re, im) = samples
+                    .iter()
+                    .enumerate()
+                    .fold((0.0, 0.0), |(re, im), (n, x)| {
+                        let phase = (angle * (n % 400) as f32) as f32;
+                        (re + x * phase.cos(), im + x * phase.sin())
+                    });
                 re * re + im * im
             })
             .collect()
     }
 
     fn strongest(harmonics: &[f32]) -> usize {
-        (0..harmonics.len()).max_by(|&a, &b| harmonics[a].total_cmp(&harmonics[b])).unwrap() + 1
+        (0..harmonics.len())
+            .max_by(|&a, &b| harmonics[a].total_cmp(&harmonics[b]))
+            .unwrap()
+            + 1
     }
 
     #[test]
@@ -116,9 +122,16 @@ mod tests {
         let energy: f32 = samples.iter().map(|x| x * x).sum();
         shift_formants(&mut samples, 1.2);
         let shifted = harmonics(&samples, 30);
-        assert!((11..=13).contains(&strongest(&shifted)), "{}", strongest(&shifted));
+        assert!(
+            (11..=13).contains(&strongest(&shifted)),
+            "{}",
+            strongest(&shifted)
+        );
         let harmonic: f32 = shifted.iter().sum::<f32>() * 2.0 / samples.len() as f32;
-        assert!(harmonic > 0.7 * samples.iter().map(|x| x * x).sum::<f32>(), "still periodic");
+        assert!(
+            harmonic > 0.7 * samples.iter().map(|x| x * x).sum::<f32>(),
+            "still periodic"
+        );
         assert!(samples.iter().map(|x| x * x).sum::<f32>() > 0.2 * energy);
     }
 
@@ -127,7 +140,11 @@ mod tests {
         let original = vowel(900.0);
         let mut samples = original.clone();
         shift_formants(&mut samples, 1.0);
-        let worst = original.iter().zip(&samples).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = original
+            .iter()
+            .zip(&samples)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(worst < 1e-5, "{worst}");
     }
 }

@@ -41,13 +41,20 @@ impl Journal {
         let csv = out.with_extension("log.csv");
         let mut entries: Vec<Entry> = Vec::new();
         if updates > 0 && csv.exists() {
-            let mut reader = csv::Reader::from_path(&csv).with_context(|| format!("cannot read {}", csv.display()))?;
+            let mut reader = csv::Reader::from_path(&csv)
+                .with_context(|| format!("cannot read {}", csv.display()))?;
             for row in reader.deserialize() {
-                entries.push(row.with_context(|| format!("cannot read {}: move it away", csv.display()))?);
+                entries.push(
+                    row.with_context(|| format!("cannot read {}: move it away", csv.display()))?,
+                );
             }
             entries.retain(|entry| entry.update <= updates);
         }
-        Ok(Self { csv, picture: out.with_extension("png"), entries })
+        Ok(Self {
+            csv,
+            picture: out.with_extension("png"),
+            entries,
+        })
     }
 
     /// Adds a row and draws the curves again.
@@ -60,15 +67,23 @@ impl Journal {
         for entry in &self.entries {
             writer.serialize(entry)?;
         }
-        fs::write(&self.csv, writer.into_inner()?).with_context(|| format!("cannot write {}", self.csv.display()))?;
+        fs::write(&self.csv, writer.into_inner()?)
+            .with_context(|| format!("cannot write {}", self.csv.display()))?;
         let series = |name: &str, value: fn(&Entry) -> f64| Series {
             name: name.to_owned(),
-            points: self.entries.iter().map(|entry| (entry.update as f64, value(entry))).collect(),
+            points: self
+                .entries
+                .iter()
+                .map(|entry| (entry.update as f64, value(entry)))
+                .collect(),
         };
         training_curve(
             &self.picture,
             "training",
-            &[series("training", |entry| entry.training_loss), series("validation", |entry| entry.validation_loss)],
+            &[
+                series("training", |entry| entry.training_loss),
+                series("validation", |entry| entry.validation_loss),
+            ],
             &[
                 series("validation output", |entry| entry.validation_si_sdr_db),
                 series("validation input", |entry| entry.input_si_sdr_db),

@@ -38,7 +38,11 @@ pub fn read(sources: &[PathBuf]) -> Result<Vec<Listed>> {
         } else {
             listed.extend(list(source)?);
         }
-        ensure!(listed.len() > before, "{} names no audio: give a folder of WAV, FLAC, MP3, Ogg or M4A files", source.display());
+        ensure!(
+            listed.len() > before,
+            "{} names no audio: give a folder of WAV, FLAC, MP3, Ogg or M4A files",
+            source.display()
+        );
     }
     Ok(listed)
 }
@@ -57,7 +61,9 @@ pub fn hold_out(listed: Vec<Listed>) -> (Vec<Listed>, Vec<Listed>) {
         return (listed.clone(), listed);
     }
     let kept: BTreeSet<String> = keys.iter().step_by(20).cloned().collect();
-    listed.into_iter().partition(|entry| !kept.contains(&key(entry)))
+    listed
+        .into_iter()
+        .partition(|entry| !kept.contains(&key(entry)))
 }
 
 fn folder(root: &Path) -> Result<Vec<Listed>> {
@@ -65,9 +71,16 @@ fn folder(root: &Path) -> Result<Vec<Listed>> {
     for entry in WalkDir::new(root).follow_links(true).sort_by_file_name() {
         let entry = entry.with_context(|| format!("cannot list {}", root.display()))?;
         let path = entry.path();
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if entry.file_type().is_file() && EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()) {
-            let label = path.parent().map(|parent| parent.to_string_lossy().into_owned());
+        let extension = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap_or_default();
+        if entry.file_type().is_file()
+            && EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
+        {
+            let label = path
+                .parent()
+                .map(|parent| parent.to_string_lossy().into_owned());
             listed.push(Listed {
                 path: path.to_owned(),
                 label: label.unwrap_or_default(),
@@ -80,14 +93,16 @@ fn folder(root: &Path) -> Result<Vec<Listed>> {
 }
 
 fn list(file: &Path) -> Result<Vec<Listed>> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read the list {}", file.display()))?;
+    let text = fs::read_to_string(file)
+        .with_context(|| format!("cannot read the list {}", file.display()))?;
     let base = file.parent().unwrap_or(Path::new(""));
     let mut listed = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        let entry = parse(line, base).with_context(|| format!("{}, line {}", file.display(), number + 1))?;
+        let entry = parse(line, base)
+            .with_context(|| format!("{}, line {}", file.display(), number + 1))?;
         listed.push(entry);
     }
     Ok(listed)
@@ -99,9 +114,17 @@ fn parse(line: &str, base: &Path) -> Result<Listed> {
         bail!("expected `path<TAB>label`, got {line:?}");
     }
     let number = |index: usize, name: &str| -> Result<Option<f32>> {
-        let Some(text) = fields.get(index) else { return Ok(None) };
-        let value: f32 = text.trim().parse().with_context(|| format!("{name} {text:?} is not a number"))?;
-        ensure!(value > 0.0 && value.is_finite(), "{name} must be positive, not {text}");
+        let Some(text) = fields.get(index) else {
+            return Ok(None);
+        };
+        let value: f32 = text
+            .trim()
+            .parse()
+            .with_context(|| format!("{name} {text:?} is not a number"))?;
+        ensure!(
+            value > 0.0 && value.is_finite(),
+            "{name} must be positive, not {text}"
+        );
         Ok(Some(value))
     };
     Ok(Listed {
@@ -120,12 +143,22 @@ mod tests {
     fn a_list_gives_paths_beside_it_and_what_is_known() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("speech.tsv");
-        fs::write(&file, "# comment\n\na/x.flac\tanna\t11025\t0.7\nb.wav\tbob\n").unwrap();
+        fs::write(
+            &file,
+            "# comment\n\na/x.flac\tanna\t11025\t0.7\nb.wav\tbob\n",
+        )
+        .unwrap();
         let listed = read(&[file]).unwrap();
         assert_eq!(listed.len(), 2);
         assert_eq!(listed[0].path, folder.path().join("a/x.flac"));
-        assert_eq!((listed[0].bandwidth_hz, listed[0].weight), (Some(11025.0), 0.7));
-        assert_eq!((listed[1].label.as_str(), listed[1].bandwidth_hz), ("bob", None));
+        assert_eq!(
+            (listed[0].bandwidth_hz, listed[0].weight),
+            (Some(11025.0), 0.7)
+        );
+        assert_eq!(
+            (listed[1].label.as_str(), listed[1].bandwidth_hz),
+            ("bob", None)
+        );
     }
 
     #[test]
@@ -134,7 +167,10 @@ mod tests {
         let file = folder.path().join("speech.tsv");
         fs::write(&file, "x.flac\tanna\nno label\n").unwrap();
         let message = format!("{:#}", read(&[file]).unwrap_err());
-        assert!(message.contains("line 2") && message.contains("no label"), "{message}");
+        assert!(
+            message.contains("line 2") && message.contains("no label"),
+            "{message}"
+        );
     }
 
     #[test]

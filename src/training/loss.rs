@@ -46,26 +46,35 @@ pub struct LossValue {
 impl Loss {
     pub fn new(config: &LossConfig, model: &ModelConfig, device: Device) -> Self {
         let rate_hz = f64::from(model.sample_rate_hz);
-        let resolution = |window: i64| (Stft::new(window, device), weights(window, rate_hz, device));
+        let resolution =
+            |window: i64| (Stft::new(window, device), weights(window, rate_hz, device));
         let (stft, weight) = resolution(model.window_samples);
         Self {
             config: config.clone(),
             stft,
             weight,
             bin_hz: bin_hz(model.window_samples, rate_hz, device),
-            others: config.resolutions_samples.iter().map(|&window| resolution(window)).collect(),
+            others: config
+                .resolutions_samples
+                .iter()
+                .map(|&window| resolution(window))
+                .collect(),
         }
     }
 
     /// Spectra `[clips, frames, bins, 2]` of noisy and target audio.
     pub fn analyse(&self, batch: &Batch) -> (Tensor, Tensor) {
-        let spectrum = |samples: &Tensor| self.stft.analyse(samples, &mut self.stft.silence(batch.clips()));
+        let spectrum = |samples: &Tensor| {
+            self.stft
+                .analyse(samples, &mut self.stft.silence(batch.clips()))
+        };
         (spectrum(&batch.noisy), spectrum(&batch.target))
     }
 
     /// Audio `[clips, samples]` of spectra, one hop late.
     pub fn synthesise(&self, spectrum: &Tensor, clips: i64) -> Tensor {
-        self.stft.synthesise(spectrum, &mut self.stft.silence(clips))
+        self.stft
+            .synthesise(spectrum, &mut self.stft.silence(clips))
     }
 
     /// Hop of the spectra in samples.
@@ -75,7 +84,13 @@ impl Loss {
 
     /// The loss of `estimate` against `target`, both `[clips, frames, bins, 2]`; `update` picks the
     /// other resolution.
-    pub fn compare(&self, estimate: &Tensor, target: &Tensor, batch: &Batch, update: u64) -> LossValue {
+    pub fn compare(
+        &self,
+        estimate: &Tensor,
+        target: &Tensor,
+        batch: &Batch,
+        update: u64,
+    ) -> LossValue {
         let gain = batch.gain.view([-1, 1, 1, 1]);
         let mask = self.known(target, batch);
         let estimate = estimate * (&mask * &gain);
@@ -83,14 +98,18 @@ impl Loss {
         let mut total = self.spectral(&estimate, &target, &self.weight);
 
         let clips = batch.clips();
-        let (output, clean) = (self.synthesise(&estimate, clips), self.synthesise(&target, clips));
+        let (output, clean) = (
+            self.synthesise(&estimate, clips),
+            self.synthesise(&target, clips),
+        );
         if !self.others.is_empty() {
             let (stft, weight) = &self.others[(update % self.others.len() as u64) as usize];
             let whole = output.size()[1] / stft.hop_samples() * stft.hop_samples();
             let spectrum = |samples: &Tensor| {
                 stft.analyse(&samples.narrow(1, 0, whole), &mut stft.silence(clips))
             };
-            total += self.spectral(&spectrum(&output), &spectrum(&clean), weight) * self.config.other_resolution;
+            total += self.spectral(&spectrum(&output), &spectrum(&clean), weight)
+                * self.config.other_resolution;
         }
 
         let energy = |samples: &Tensor| samples.square().sum_dim_intlist(1, false, Kind::Float);
@@ -106,11 +125,20 @@ impl Loss {
 
     /// 1 where the target is known, 0 above the bandwidth of frames with speech: `[clips, frames, bins, 1]`.
     fn known(&self, target: &Tensor, batch: &Batch) -> Tensor {
-        let power = target.square().sum_dim_intlist([2i64, 3].as_slice(), false, Kind::Float);
+        let power = target
+            .square()
+            .sum_dim_intlist([2i64, 3].as_slice(), false, Kind::Float);
         let mean = power.mean_dim(1, true, Kind::Float);
         let inactive = power.le_tensor(&(mean * INACTIVE_POWER)).unsqueeze(-1);
-        let inside = self.bin_hz.unsqueeze(0).le_tensor(&batch.bandwidth_hz.unsqueeze(1)).unsqueeze(1);
-        inactive.logical_or(&inside).to_kind(Kind::Float).unsqueeze(-1)
+        let inside = self
+            .bin_hz
+            .unsqueeze(0)
+            .le_tensor(&batch.bandwidth_hz.unsqueeze(1))
+            .unsqueeze(1);
+        inactive
+            .logical_or(&inside)
+            .to_kind(Kind::Float)
+            .unsqueeze(-1)
     }
 
     /// Weighted mean over bins, frames and clips of magnitude and complex differences.
@@ -120,7 +148,10 @@ impl Loss {
         let removed = target_magnitude - estimate_magnitude;
         let extra = removed.clamp_min(0.0).square() * (self.config.speech_removed - 1.0);
         let magnitude = (removed.square() + extra) * self.config.magnitude;
-        let complex = (target - estimate).square().sum_dim_intlist(-1, false, Kind::Float) * self.config.complex;
+        let complex = (target - estimate)
+            .square()
+            .sum_dim_intlist(-1, false, Kind::Float)
+            * self.config.complex;
         ((magnitude + complex) * weight).mean(Kind::Float)
     }
 }
@@ -139,7 +170,7 @@ fn bin_hz(window: i64, rate_hz: f64, device: Device) -> Tensor {
 
 /// Importance of each bin, 1 on average.
 fn weights(window: i64, rate_hz: f64, device: Device) -> Tensor {
-    let weight = 1.0 / ((bin_hz(window, rate_hz, device) / HALF_WEIGHT_HZ).square() + 1.0);
+    let weight = ((bin_hz(window, rate_hz, device) / HALF_WEIGHT_HZ).square() + 1.0).reciprocal();
     let mean = weight.mean(Kind::Float);
     weight / mean
 }

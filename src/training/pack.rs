@@ -66,19 +66,38 @@ impl Pack {
         let index = match read_index(&name, fingerprint) {
             Some(index) => index,
             None => {
-                fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-                build(listed, &name, fingerprint, bar)
-                    .with_context(|| format!("cannot pack the training audio into {}", folder.display()))?
+                fs::create_dir_all(folder)
+                    .with_context(|| format!("cannot make {}", folder.display()))?;
+                build(listed, &name, fingerprint, bar).with_context(|| {
+                    format!("cannot pack the training audio into {}", folder.display())
+                })?
             }
         };
-        ensure!(!index.clips.is_empty(), "none of the {} files could be decoded", listed.len());
+        ensure!(
+            !index.clips.is_empty(),
+            "none of the {} files could be decoded",
+            listed.len()
+        );
         let path = name.with_extension("pcm");
         let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         // SAFETY: the pack is written under another name and renamed, and nothing writes to it after.
-        let samples = unsafe { Mmap::map(&file) }.with_context(|| format!("cannot map {}", path.display()))?;
-        let end = index.clips.iter().map(|clip| clip.start + clip.samples).max().unwrap_or(0);
-        ensure!(end * 2 <= samples.len(), "{} is shorter than its index says: delete it", path.display());
-        Ok(Self { clips: index.clips, samples })
+        let samples = unsafe { Mmap::map(&file) }
+            .with_context(|| format!("cannot map {}", path.display()))?;
+        let end = index
+            .clips
+            .iter()
+            .map(|clip| clip.start + clip.samples)
+            .max()
+            .unwrap_or(0);
+        ensure!(
+            end * 2 <= samples.len(),
+            "{} is shorter than its index says: delete it",
+            path.display()
+        );
+        Ok(Self {
+            clips: index.clips,
+            samples,
+        })
     }
 
     pub fn clips(&self) -> &[Clip] {
@@ -124,14 +143,20 @@ fn fingerprint(listed: &[Listed]) -> u64 {
 fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) -> Result<Index> {
     let folder = name.parent().unwrap_or(Path::new("."));
     let temporary = tempfile::NamedTempFile::new_in(folder)?;
-    let output = Mutex::new((BufWriter::new(temporary.as_file()), Vec::<(usize, Clip)>::new(), 0usize));
+    let output = Mutex::new((
+        BufWriter::new(temporary.as_file()),
+        Vec::<(usize, Clip)>::new(),
+        0usize,
+    ));
     bar.set_length(listed.len() as u64);
     bar.set_message("decoding");
     let next = AtomicUsize::new(0);
     let decode_all = || -> Result<()> {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(entry) = listed.get(number) else { return Ok(()) };
+            let Some(entry) = listed.get(number) else {
+                return Ok(());
+            };
             bar.inc(1);
             let (audio, rate_hz) = match decode::read_mono(&entry.path) {
                 Ok(decoded) if !decoded.0.is_empty() => decoded,
@@ -144,9 +169,13 @@ fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) ->
             let nyquist = rate_hz as f32 / 2.0;
             let bytes: Vec<u8> = audio
                 .iter()
-                .flat_map(|&x| ((x * 32768.0).round().clamp(-32768.0, 32767.0) as i16).to_le_bytes())
+                .flat_map(|&x| {
+                    ((x * 32768.0).round().clamp(-32768.0, 32767.0) as i16).to_le_bytes()
+                })
                 .collect();
-            let mut guard = output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut guard = output
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             let (writer, clips, start) = &mut *guard;
             writer.write_all(&bytes)?;
             let clip = Clip {
@@ -165,18 +194,26 @@ fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) ->
     std::thread::scope(|scope| -> Result<()> {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(decode_all)).collect();
         for worker in workers {
-            worker.join().map_err(|_| anyhow::anyhow!("a decoding thread failed"))??;
+            worker
+                .join()
+                .map_err(|_| anyhow::anyhow!("a decoding thread failed"))??;
         }
         Ok(())
     })?;
-    let (mut writer, mut clips, _) = output.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (mut writer, mut clips, _) = output
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     writer.flush()?;
     drop(writer);
     // The order in the file is by chance; the order of the clips must not be, or seeds mean nothing.
     clips.sort_by_key(|(number, _)| *number);
-    let index = Index { fingerprint, clips: clips.into_iter().map(|(_, clip)| clip).collect() };
+    let index = Index {
+        fingerprint,
+        clips: clips.into_iter().map(|(_, clip)| clip).collect(),
+    };
     temporary.persist(name.with_extension("pcm"))?;
     let json: PathBuf = name.with_extension("json");
-    fs::write(&json, serde_json::to_vec(&index)?).with_context(|| format!("cannot write {}", json.display()))?;
+    fs::write(&json, serde_json::to_vec(&index)?)
+        .with_context(|| format!("cannot write {}", json.display()))?;
     Ok(index)
 }

@@ -48,7 +48,11 @@ impl Pool {
                     })
                     .collect();
                 running += sum.powf(balance_exponent);
-                Label { clips, clip_chances, chance: running }
+                Label {
+                    clips,
+                    clip_chances,
+                    chance: running,
+                }
             })
             .collect();
         Self { pack, labels }
@@ -70,7 +74,11 @@ impl Pool {
     pub fn excerpt(&self, clip: &Clip, seconds: f64, rng: &mut ChaCha8Rng) -> Vec<f32> {
         let wanted = ((seconds * f64::from(clip.rate_hz)).ceil() as usize).max(1);
         let spare = clip.samples().saturating_sub(wanted);
-        let offset = if spare > 0 { rng.random_range(0..=spare) } else { 0 };
+        let offset = if spare > 0 {
+            rng.random_range(0..=spare)
+        } else {
+            0
+        };
         self.pack.samples(clip, offset, wanted)
     }
 }
@@ -113,5 +121,7 @@ fn append_faded(audio: &mut Vec<f32>, piece: &[f32], fade_samples: usize) {
 fn draw(chances: &[f64], rng: &mut ChaCha8Rng) -> usize {
     let total = chances.last().copied().unwrap_or(0.0);
     let point = rng.random::<f64>() * total;
-    chances.partition_point(|&chance| chance <= point).min(chances.len().saturating_sub(1))
+    chances
+        .partition_point(|&chance| chance <= point)
+        .min(chances.len().saturating_sub(1))
 }

@@ -11,10 +11,10 @@ use tch::{Device, Tensor, nn};
 use super::batch::Batch;
 use super::config::TrainingConfig;
 use super::loss::Loss;
-use super::optimiser::Named;
 use crate::model::autoencoder::Autoencoder;
 use crate::model::conv::Statistics;
 use crate::model::denormals::flush_denormals;
+use crate::model::tensor_file::Named;
 
 /// What a replica is asked to do.
 struct Job {
@@ -41,9 +41,14 @@ pub struct Variables {
 impl Variables {
     /// Sorts the variables of a store.
     pub fn of(store: &nn::VarStore) -> Self {
-        let (trainable, statistics) =
-            store.variables().into_iter().partition(|(_, variable)| variable.requires_grad());
-        Self { trainable, statistics }
+        let (trainable, statistics) = store
+            .variables()
+            .into_iter()
+            .partition(|(_, variable)| variable.requires_grad());
+        Self {
+            trainable,
+            statistics,
+        }
     }
 
     /// Overwrites all variables with `weights`.
@@ -77,18 +82,34 @@ impl Replica {
             let loss = Loss::new(&config.loss, &config.model, device);
             for job in inbox {
                 variables.load(&job.weights);
-                if outbox.send(gradients(&network, &mut variables, &loss, &job, device)).is_err() {
+                if outbox
+                    .send(gradients(&network, &mut variables, &loss, &job, device))
+                    .is_err()
+                {
                     return;
                 }
             }
         });
-        Self { jobs, results, _thread: thread }
+        Self {
+            jobs,
+            results,
+            _thread: thread,
+        }
     }
 
     /// Hands over a batch and the weights to use; [`Self::finish`] gives the result.
     pub fn begin(&self, batch: Batch, weights: &Named, update: u64) -> anyhow::Result<()> {
-        let weights = weights.iter().map(|(name, weight)| (name.clone(), weight.shallow_clone())).collect();
-        self.jobs.send(Job { batch, weights, update }).map_err(|_| stopped())
+        let weights = weights
+            .iter()
+            .map(|(name, weight)| (name.clone(), weight.shallow_clone()))
+            .collect();
+        self.jobs
+            .send(Job {
+                batch,
+                weights,
+                update,
+            })
+            .map_err(|_| stopped())
     }
 
     /// Waits for the gradients of the batch given last.
@@ -120,7 +141,11 @@ fn gradients(
     };
     Gradients {
         gradients: variables.trainable.iter_mut().map(take).collect(),
-        statistics: variables.statistics.iter().map(|(name, value)| (name.clone(), value.copy())).collect(),
+        statistics: variables
+            .statistics
+            .iter()
+            .map(|(name, value)| (name.clone(), value.copy()))
+            .collect(),
         loss: value.total.double_value(&[]),
         sdr_db: value.sdr_db,
     }
@@ -132,7 +157,12 @@ pub fn average(results: Vec<(i64, Gradients)>) -> Option<Gradients> {
     let mut sum: Option<Gradients> = None;
     for (count, part) in results {
         let share = count as f64 / clips as f64;
-        let scaled = |named: Named| -> Named { named.into_iter().map(|(name, t)| (name, t * share)).collect() };
+        let scaled = |named: Named| -> Named {
+            named
+                .into_iter()
+                .map(|(name, t)| (name, t * share))
+                .collect()
+        };
         let part = Gradients {
             gradients: scaled(part.gradients),
             statistics: scaled(part.statistics),

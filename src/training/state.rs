@@ -40,7 +40,9 @@ pub fn save(path: &Path, progress: &Progress, optimiser: &Optimiser) -> Result<(
     let tensors = groups
         .into_iter()
         .flat_map(|(group, named)| {
-            named.iter().map(move |(name, tensor)| (format!("{group}/{name}"), tensor.shallow_clone()))
+            named
+                .iter()
+                .map(move |(name, tensor)| (format!("{group}/{name}"), tensor.shallow_clone()))
         })
         .collect();
     let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(progress)?)]);
@@ -52,17 +54,26 @@ pub fn save(path: &Path, progress: &Progress, optimiser: &Optimiser) -> Result<(
 /// # Errors
 /// Says that the file is missing, damaged or no training state.
 pub fn load(path: &Path, device: Device) -> Result<(Progress, Optimiser)> {
-    let bytes = fs::read(path)
-        .with_context(|| format!("no training state {}: start without --resume", path.display()))?;
+    let bytes = fs::read(path).with_context(|| {
+        format!(
+            "no training state {}: start without --resume",
+            path.display()
+        )
+    })?;
     let read = || -> Result<(Progress, Optimiser)> {
         let file = TensorFile::parse(&bytes, device)?;
-        let progress: Progress =
-            serde_json::from_str(file.metadata.get(KEY).context("it is not a training state")?)?;
+        let progress: Progress = serde_json::from_str(
+            file.metadata
+                .get(KEY)
+                .context("it is not a training state")?,
+        )?;
         let group = |group: &str| -> Named {
             let tensors = file.tensors.iter();
             let prefix = format!("{group}/");
             tensors
-                .filter_map(|(name, t)| Some((name.strip_prefix(&prefix)?.to_owned(), t.shallow_clone())))
+                .filter_map(|(name, t)| {
+                    Some((name.strip_prefix(&prefix)?.to_owned(), t.shallow_clone()))
+                })
                 .collect()
         };
         let optimiser = Optimiser {

@@ -38,7 +38,9 @@ pub enum Start {
     /// From a weights file, whose architecture is used.
     FineTune(Box<TrainingConfig>, Checkpoint),
     /// From the state file; `updates` replaces the planned number.
-    Resume { updates: Option<u64> },
+    Resume {
+        updates: Option<u64>,
+    },
 }
 
 /// How a run ended.
@@ -93,11 +95,20 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
         .collect();
     let validation = Validation::new(&run.validation, &config, run.device);
     let material = Arc::new(run.training);
-    let mut loader = Loader::start(material, config.seed, progress.updates, shape, run.loader_threads);
+    let mut loader = Loader::start(
+        material,
+        config.seed,
+        progress.updates,
+        shape,
+        run.loader_threads,
+    );
     let mut trainer = Trainer {
         journal: Journal::open(&run.out, progress.updates)?,
         bar: progress_bar(&progress),
-        run: RunFiles { out: run.out, validation_interval: run.validation_interval },
+        run: RunFiles {
+            out: run.out,
+            validation_interval: run.validation_interval,
+        },
         progress,
         optimiser,
         validation,
@@ -110,10 +121,14 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
             trainer.bar.abandon();
             return Ok(Outcome::Interrupted);
         }
-        let batch = loader.next().context("a loading thread has stopped; the message above says why")?;
+        let batch = loader
+            .next()
+            .context("a loading thread has stopped; the message above says why")?;
         let gradients = compute(&replicas, batch, &trainer.optimiser)?;
         trainer.update(&gradients)?;
-        if last.elapsed() >= trainer.run.validation_interval || trainer.progress.updates == config.updates {
+        if last.elapsed() >= trainer.run.validation_interval
+            || trainer.progress.updates == config.updates
+        {
             trainer.validate(last.elapsed())?;
             last = Instant::now();
         }
@@ -123,28 +138,31 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
 }
 
 fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
-    let fresh = |config: TrainingConfig, weights: Option<&Checkpoint>| -> Result<(Progress, Optimiser)> {
-        config.validate()?;
-        tch::manual_seed(config.seed as i64);
-        let store = nn::VarStore::new(run.device);
-        Autoencoder::new(store.root(), &config.model);
-        if let Some(checkpoint) = weights {
-            checkpoint.copy_into(store.variables())?;
-        }
-        let variables = Variables::of(&store);
-        let trainable: Vec<String> = variables.trainable.keys().cloned().collect();
-        let all = variables.trainable.into_iter().chain(variables.statistics);
-        let weights = all.map(|(name, weight)| (name, weight.detach().copy())).collect();
-        let progress = Progress {
-            config,
-            updates: 0,
-            audio_seconds: 0.0,
-            running_seconds: 0.0,
-            best_loss: None,
-            best_update: 0,
+    let fresh =
+        |config: TrainingConfig, weights: Option<&Checkpoint>| -> Result<(Progress, Optimiser)> {
+            config.validate()?;
+            tch::manual_seed(config.seed as i64);
+            let store = nn::VarStore::new(run.device);
+            Autoencoder::new(store.root(), &config.model);
+            if let Some(checkpoint) = weights {
+                checkpoint.copy_into(store.variables())?;
+            }
+            let variables = Variables::of(&store);
+            let trainable: Vec<String> = variables.trainable.keys().cloned().collect();
+            let all = variables.trainable.into_iter().chain(variables.statistics);
+            let weights = all
+                .map(|(name, weight)| (name, weight.detach().copy()))
+                .collect();
+            let progress = Progress {
+                config,
+                updates: 0,
+                audio_seconds: 0.0,
+                running_seconds: 0.0,
+                best_loss: None,
+                best_update: 0,
+            };
+            Ok((progress, Optimiser::new(weights, &trainable)))
         };
-        Ok((progress, Optimiser::new(weights, &trainable)))
-    };
     match start {
         Start::Fresh(config) => fresh(*config, None),
         Start::FineTune(mut config, checkpoint) => {
@@ -175,11 +193,16 @@ fn compute(replicas: &[Replica], batch: Batch, optimiser: &Optimiser) -> Result<
 impl Trainer {
     fn update(&mut self, gradients: &Gradients) -> Result<()> {
         let config = &self.progress.config;
-        let norm = self.optimiser.step(&gradients.gradients, &gradients.statistics, config);
+        let norm = self
+            .optimiser
+            .step(&gradients.gradients, &gradients.statistics, config);
         if !gradients.loss.is_finite() && !norm.is_finite() {
-            bail!("the loss is not a number any more: lower learning_rate and start again from the best weights");
+            bail!(
+                "the loss is not a number any more: lower learning_rate and start again from the best weights"
+            );
         }
-        let seconds = config.batch_clips as f64 * config.clip_samples() as f64 / f64::from(config.model.sample_rate_hz);
+        let seconds = config.batch_clips as f64 * config.clip_samples() as f64
+            / f64::from(config.model.sample_rate_hz);
         self.progress.updates = self.optimiser.updates;
         self.progress.audio_seconds += seconds;
         self.sums.updates += 1.0;
@@ -238,7 +261,11 @@ impl Trainer {
     }
 
     fn save_weights(&self, score: Score) -> Result<()> {
-        let copies = self.optimiser.average.iter().map(|(name, t)| (name.clone(), t.shallow_clone()));
+        let copies = self
+            .optimiser
+            .average
+            .iter()
+            .map(|(name, t)| (name.clone(), t.shallow_clone()));
         let checkpoint = Checkpoint {
             config: self.progress.config.model.clone(),
             summary: TrainingSummary {
@@ -259,7 +286,10 @@ impl Trainer {
 }
 
 fn progress_bar(progress: &Progress) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed_precise}, {eta} left]")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(progress.config.updates).with_style(style).with_position(progress.updates)
+    let style =
+        ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed_precise}, {eta} left]")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(progress.config.updates)
+        .with_style(style)
+        .with_position(progress.updates)
 }

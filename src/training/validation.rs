@@ -5,11 +5,11 @@ use tch::{Device, nn};
 use super::batch::{Batch, Material};
 use super::config::TrainingConfig;
 use super::loss::Loss;
-use super::optimiser::Named;
 use super::replica::Variables;
 use crate::dsp::si_sdr::si_sdr_db;
 use crate::model::autoencoder::Autoencoder;
 use crate::model::conv::Statistics;
+use crate::model::tensor_file::Named;
 
 /// Clips per forward pass: bounds memory.
 const CHUNK_CLIPS: usize = 8;
@@ -43,7 +43,14 @@ impl Validation {
         let chunks = config.validation_clips.div_ceil(CHUNK_CLIPS) as u64;
         let clips = config.validation_clips.min(CHUNK_CLIPS);
         let batches = (0..chunks)
-            .map(|chunk| material.batch(config.seed, FIRST_BATCH + chunk, clips, config.clip_samples()))
+            .map(|chunk| {
+                material.batch(
+                    config.seed,
+                    FIRST_BATCH + chunk,
+                    clips,
+                    config.clip_samples(),
+                )
+            })
             .collect();
         Self {
             batches,
@@ -64,14 +71,22 @@ impl Validation {
             let (noisy, target) = self.loss.analyse(&on_device);
             let estimate = self.network.forward(&noisy, Statistics::Running);
             // The other resolution must not depend on when the score is taken.
-            loss += self.loss.compare(&estimate, &target, &on_device, 0).total.double_value(&[]);
-            let audio = self.loss.synthesise(&estimate, batch.clips()).to_device(Device::Cpu);
+            loss += self
+                .loss
+                .compare(&estimate, &target, &on_device, 0)
+                .total
+                .double_value(&[]);
+            let audio = self
+                .loss
+                .synthesise(&estimate, batch.clips())
+                .to_device(Device::Cpu);
             for clip in 0..batch.clips() {
                 if batch.speech.double_value(&[clip]) > 0.0 {
                     let row = |tensor: &tch::Tensor| -> Vec<f32> {
                         Vec::try_from(&tensor.select(0, clip).contiguous()).unwrap_or_default()
                     };
-                    let (clean, noisy, audio) = (row(&batch.target), row(&batch.noisy), row(&audio));
+                    let (clean, noisy, audio) =
+                        (row(&batch.target), row(&batch.noisy), row(&audio));
                     let late = audio.len() - self.loss.hop_samples();
                     let before = si_sdr_db(&clean, &noisy);
                     let after = si_sdr_db(&clean[..late], &audio[audio.len() - late..]);

@@ -37,7 +37,10 @@ const FADE_SAMPLES: usize = 240;
 
 impl Voices {
     pub fn new(pack: Arc<Pack>, config: VoicesConfig) -> Self {
-        Self { pool: Pool::new(pack, config.balance_exponent), config }
+        Self {
+            pool: Pool::new(pack, config.balance_exponent),
+            config,
+        }
     }
 
     /// `len_samples` of one speaker, beginning with a pause.
@@ -52,7 +55,10 @@ impl Voices {
             true => rng.random_range(config.formant_min..=config.formant_max),
             false => 1.0,
         };
-        let mut utterance = Utterance { samples: Vec::with_capacity(len_samples), bandwidth_hz: SAMPLE_RATE_HZ as f32 / 2.0 };
+        let mut utterance = Utterance {
+            samples: Vec::with_capacity(len_samples),
+            bandwidth_hz: SAMPLE_RATE_HZ as f32 / 2.0,
+        };
         while utterance.samples.len() < len_samples {
             let pause = rng.random_range(PAUSE_SECONDS) * f64::from(SAMPLE_RATE_HZ);
             let start = (utterance.samples.len() + pause as usize).min(len_samples);
@@ -81,7 +87,9 @@ impl Voices {
         let seconds = missing as f64 * speed / f64::from(SAMPLE_RATE_HZ);
         let recording = self.pool.excerpt(clip, seconds, rng);
         let ratio = f64::from(SAMPLE_RATE_HZ) / (f64::from(clip.rate_hz) * speed);
-        let Ok(mut word) = resample(&recording, ratio) else { return };
+        let Ok(mut word) = resample(&recording, ratio) else {
+            return;
+        };
         let fade = FADE_SAMPLES.min(word.len() / 2);
         let last = word.len();
         for i in 0..fade {
@@ -90,7 +98,9 @@ impl Voices {
             word[last - 1 - i] *= gain;
         }
         utterance.bandwidth_hz = utterance.bandwidth_hz.min(clip.bandwidth_hz * speed as f32);
-        utterance.samples.extend_from_slice(&word[..word.len().min(missing)]);
+        utterance
+            .samples
+            .extend_from_slice(&word[..word.len().min(missing)]);
     }
 }
 
