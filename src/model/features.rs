@@ -7,6 +7,7 @@ use tch::{Kind, Tensor};
 
 use super::bands;
 use super::config::ModelConfig;
+use super::stft;
 
 /// Power below which a band counts as silent: the noise of 16-bit quantisation.
 const FLOOR_POWER: f64 = 1e-10;
@@ -66,7 +67,7 @@ impl Features {
     /// Features `[batch, features, frames]` of spectra `[batch, frames, bins, 2]`; no gradient.
     pub fn extract(&self, spectrum: &Tensor, running: &mut RunningMean) -> Tensor {
         tch::no_grad(|| {
-            let power = spectrum.square().sum_dim_intlist(-1, false, Kind::Float);
+            let power = stft::power(spectrum);
             let levels = (power.matmul(&self.averaging) + FLOOR_POWER).log10() * 10.0;
             let mean = running.track(&levels);
             let colour = &mean - mean.mean_dim(-1, true, Kind::Float);

@@ -49,7 +49,7 @@ impl SpectralFilter {
     }
 
     /// Clean spectra of noisy ones `[batch, frames, bins, 2]`, from `gains` `[batch, bands, frames]`
-    /// before the sigmoid and `taps` `[batch, filter_bins * taps * 2, frames]`.
+    /// before the sigmoid and `taps` `[batch, taps * filter_bins * 2, frames]`.
     pub fn apply(
         &self,
         noisy: &Tensor,
@@ -67,16 +67,19 @@ impl SpectralFilter {
         let frames = noisy.size()[1];
         past.0 = extended.narrow(1, frames, self.taps - 1);
 
-        let taps = taps.transpose(1, 2).contiguous();
+        let shape = [-1, frames, self.taps, self.bins, 2];
         let taps = taps
-            .view([-1, frames, self.bins, self.taps, 2])
+            .transpose(1, 2)
+            .contiguous()
+            .view(shape)
             .view_as_complex();
-        let recent = extended.view_as_complex().unfold(1, self.taps, 1);
-        let correction = (recent * taps)
-            .sum_dim_intlist(-1, false, Kind::ComplexFloat)
-            .view_as_real();
-
-        let low = (low + correction) * gains.narrow(2, 0, self.bins);
+        let recent = extended.view_as_complex();
+        // The last tap belongs to the current frame.
+        let mut filtered = low.contiguous().view_as_complex();
+        for tap in 0..self.taps {
+            filtered = filtered + recent.narrow(1, tap, frames) * taps.select(2, tap);
+        }
+        let low = filtered.view_as_real() * gains.narrow(2, 0, self.bins);
         let rest = noisy.size()[2] - self.bins;
         let high = noisy.narrow(2, self.bins, rest) * gains.narrow(2, self.bins, rest);
         Tensor::cat(&[low, high], 2)

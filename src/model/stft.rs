@@ -50,9 +50,11 @@ impl Stft {
     /// White noise of variance 1 has an expected power of 1 in every bin.
     pub fn analyse(&self, samples: &Tensor, previous: &mut Tensor) -> Tensor {
         let extended = Tensor::cat(&[&*previous, samples], 1);
-        let length = extended.size()[1];
-        *previous = extended.narrow(1, length - self.hop_samples, self.hop_samples);
-        let frames = extended.unfold(1, self.window_samples, self.hop_samples) * &self.window;
+        let hops = extended.view([samples.size()[0], -1, self.hop_samples]);
+        let count = hops.size()[1] - 1;
+        *previous = hops.select(1, count);
+        let frames =
+            Tensor::cat(&[hops.narrow(1, 0, count), hops.narrow(1, 1, count)], 2) * &self.window;
         let scale = 1.0 / (self.hop_samples as f64).sqrt();
         frames.fft_rfft(None, -1, "backward").view_as_real() * scale
     }
@@ -73,6 +75,12 @@ impl Stft {
         *overlap = second.select(1, count - 1);
         (first + late).flatten(1, 2)
     }
+}
+
+/// Power `[…]` of spectra `[…, 2]`.
+pub fn power(spectrum: &Tensor) -> Tensor {
+    // A sum over a dimension of two is many times slower than adding its halves.
+    spectrum.select(-1, 0).square() + spectrum.select(-1, 1).square()
 }
 
 #[cfg(test)]

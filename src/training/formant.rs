@@ -10,7 +10,7 @@ const WINDOW: usize = 1024;
 const HOP: usize = WINDOW / 2;
 const BINS: usize = WINDOW / 2 + 1;
 /// Cepstral coefficients kept: below the pitch period of a child's voice at 48 kHz.
-const LIFTER: usize = 60;
+const LIFTER: usize = 90;
 /// No bin changes by more than this factor (15 dB): envelopes of silence mean nothing.
 const LARGEST_GAIN: f32 = 5.6;
 
@@ -78,7 +78,7 @@ mod tests {
 
     /// A vowel: pulses at 120 Hz through one resonance.
     fn vowel(formant_hz: f32) -> Vec<f32> {
-        let radius = 0.995f32;
+        let radius = 0.985f32;
         let angle = std::f32::consts::TAU * formant_hz / 48_000.0;
         let (a, b) = (2.0 * radius * angle.cos(), -radius * radius);
         let (mut y1, mut y2) = (0.0, 0.0);

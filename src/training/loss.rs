@@ -11,13 +11,11 @@
 use tch::{Device, Kind, Tensor};
 
 use super::batch::Batch;
+use super::compressed;
 use super::config::LossConfig;
 use crate::model::ModelConfig;
-use crate::model::stft::Stft;
+use crate::model::stft::{self, Stft};
 
-const COMPRESSION: f64 = 0.3;
-/// Power, relative to the speech, below which bins count as silent.
-const FLOOR_POWER: f64 = 1e-6;
 /// Frames this far below the mean power hold no speech.
 const INACTIVE_POWER: f64 = 1e-5;
 /// The waveform term stops at 30 dB.
@@ -125,9 +123,7 @@ impl Loss {
 
     /// 1 where the target is known, 0 above the bandwidth of frames with speech: `[clips, frames, bins, 1]`.
     fn known(&self, target: &Tensor, batch: &Batch) -> Tensor {
-        let power = target
-            .square()
-            .sum_dim_intlist([2i64, 3].as_slice(), false, Kind::Float);
+        let power = stft::power(target).sum_dim_intlist(-1, false, Kind::Float);
         let mean = power.mean_dim(1, true, Kind::Float);
         let inactive = power.le_tensor(&(mean * INACTIVE_POWER)).unsqueeze(-1);
         let inside = self
@@ -141,27 +137,9 @@ impl Loss {
             .unsqueeze(-1)
     }
 
-    /// Weighted mean over bins, frames and clips of magnitude and complex differences.
     fn spectral(&self, estimate: &Tensor, target: &Tensor, weight: &Tensor) -> Tensor {
-        let (estimate_magnitude, estimate) = compress(estimate);
-        let (target_magnitude, target) = compress(target);
-        let removed = target_magnitude - estimate_magnitude;
-        let extra = removed.clamp_min(0.0).square() * (self.config.speech_removed - 1.0);
-        let magnitude = (removed.square() + extra) * self.config.magnitude;
-        let complex = (target - estimate)
-            .square()
-            .sum_dim_intlist(-1, false, Kind::Float)
-            * self.config.complex;
-        ((magnitude + complex) * weight).mean(Kind::Float)
+        compressed::difference(estimate, target, weight, &self.config)
     }
-}
-
-/// Magnitudes `[…]` to the power of 0.3, and the spectrum `[…, 2]` with these magnitudes.
-fn compress(spectrum: &Tensor) -> (Tensor, Tensor) {
-    let log_power = (spectrum.square().sum_dim_intlist(-1, false, Kind::Float) + FLOOR_POWER).log();
-    let magnitude = (&log_power * (COMPRESSION / 2.0)).exp();
-    let factor = (log_power * ((COMPRESSION - 1.0) / 2.0)).exp();
-    (magnitude, spectrum * factor.unsqueeze(-1))
 }
 
 fn bin_hz(window: i64, rate_hz: f64, device: Device) -> Tensor {

@@ -2,10 +2,11 @@
 //!
 //! [`listing`] names the files, [`pack`] decodes them once, [`pool`] and [`voices`] make utterances
 //! of balanced, varied voices, [`batch`] corrupts them in the background, [`replica`] computes
-//! gradients of the [`loss`], [`optimiser`] applies them, [`validation`] judges and [`trainer`] is
+//! gradients of the [`loss`] (on [`compressed`] spectra), [`optimiser`] applies them, [`validation`] judges and [`trainer`] is
 //! the loop, which [`state`] lets go on after an interruption and [`journal`] writes down.
 
 pub mod batch;
+pub mod compressed;
 pub mod config;
 pub mod formant;
 pub mod journal;

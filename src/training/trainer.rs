@@ -87,6 +87,8 @@ struct RunFiles {
 /// Files that cannot be read or written, a state that does not fit, or a loss that is not a number.
 pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome> {
     keep_freed_memory();
+    // Replicas are the parallelism; helpers of libtorch's own would spin beside them.
+    tch::set_num_threads(1);
     let (progress, optimiser) = begin(&run, start)?;
     let config = progress.config.clone();
     let shape = (config.batch_clips, config.clip_samples());
