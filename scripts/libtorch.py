@@ -103,16 +103,21 @@ def find_pip():
     raise SetupError("pip is missing: install it (Debian, Ubuntu: apt-get install python3-pip)")
 
 
+def wheel_pattern(requirement, machine):
+    return requirement.replace("-", "_").replace("==", "-") + f"-*{machine}.whl"
+
+
 def fetch(requirement, machine):
     """Path of the wheel for `requirement`, downloaded unless it is there already."""
-    pattern = requirement.replace("-", "_").replace("==", "-") + f"-*{machine}.whl"
+    pattern = wheel_pattern(requirement, machine)
     for wheel in PARTIAL.glob(pattern):
         if zipfile.is_zipfile(wheel):
             return wheel
         wheel.unlink()  # cut short
     say(f"downloading {requirement}")
     scratch = PARTIAL / "tmp"  # not /tmp, which may be small
-    scratch.mkdir(exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
     command = find_pip() + ["download", requirement, "--no-deps", "--only-binary=:all:"]
     command += ["--python-version", WHEEL_PYTHON, "--dest", str(PARTIAL)]
     command += ["--no-cache-dir", "--disable-pip-version-check"]
@@ -121,12 +126,13 @@ def fetch(requirement, machine):
     code = subprocess.run(command, env={**os.environ, "TMPDIR": str(scratch)}).returncode
     wheel = next(PARTIAL.glob(pattern), None)
     if code != 0 or wheel is None:
+        wheels = "".join(f"    {wheel_pattern(each, machine)}\n" for each in LIBRARIES)
         raise SetupError(
             f"pip could not download {requirement} (its message is above).\n"
             "  No network, or a proxy? pip follows HTTPS_PROXY and its own configuration.\n"
             "  Then run the same command again: what is complete is kept.\n"
-            f"  Without network: put the wheel {pattern} into {PARTIAL},\n"
-            f"  or set LIBTORCH to a libtorch {VERSION}."
+            f"  Without network: set LIBTORCH to a libtorch {VERSION}, or put these wheels into\n"
+            f"  {PARTIAL}:\n{wheels.rstrip()}"
         )
     return wheel
 
