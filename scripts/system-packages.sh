@@ -39,7 +39,7 @@ if [ -n "$missing" ]; then
     echo "system packages: installing$missing"
     # A repository that cannot be reached need not be the one that has the packages.
     $sudo apt-get update -qq || echo "system packages: apt-get update failed, going on" >&2
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 ${install#apt-get}
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 ${install#apt-get}
 fi
 
 if ! command -v cargo >/dev/null; then
