@@ -3,19 +3,29 @@
 //! torch-sys hands the library folder only to crates that depend on it directly, and only for
 //! linking; the run path has to be emitted by the crate that links the final binary.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::{env, fs, process};
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
-    let Some(libtorch) = std::env::var_os("LIBTORCH").map(PathBuf::from) else {
-        return;
+    // Set by `.cargo/config.toml` where the environment has none.
+    let libtorch = env::var("LIBTORCH").unwrap_or_default();
+    let lib = Path::new(&libtorch).join("lib");
+    println!("cargo:rerun-if-changed={}", lib.display());
+    let lib = match fs::canonicalize(&lib) {
+        Ok(lib) if lib.join("libtorch_cpu.so").exists() => lib,
+        _ => {
+            eprintln!(
+                "no libtorch in LIBTORCH={libtorch}: run `make setup`, which provides one (or \
+                 checks the one that LIBTORCH names)"
+            );
+            process::exit(1);
+        }
     };
-    let lib = libtorch.join("lib");
-    let lib = lib.canonicalize().unwrap_or(lib);
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
-    println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
     if lib.join("libtorch_cuda.so").exists() {
+        // Nothing refers to its symbols, yet loading it is what makes CUDA devices available.
         println!("cargo:rustc-link-arg=-L{}", lib.display());
-        println!("cargo:rustc-link-arg=-ltorch_cuda");
+        println!("cargo:rustc-link-arg=-Wl,--no-as-needed,-ltorch_cuda,--as-needed");
     }
 }
