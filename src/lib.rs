@@ -9,6 +9,7 @@ pub mod commands;
 pub mod corruption;
 pub mod dsp;
 pub mod model;
+pub mod pending_file;
 pub mod plot;
 pub mod training;
 

@@ -4,6 +4,7 @@ mod compressed;
 pub mod decode;
 pub mod resample;
 mod wav_read;
+pub mod wav_write;
 
 /// How a file stores one sample; what [`decode::Spec`] carries over from an input to its output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -111,11 +111,11 @@ impl StreamResampler {
     }
 
     /// Appends what is left, so that all the output has ceil(consumed × out/in) samples.
-    /// The stream ends here.
+    /// The stream ends here; nothing may follow.
     ///
     /// # Errors
     /// As [`StreamResampler::process`].
-    pub fn finish(mut self, output: &mut Vec<f32>) -> Result<()> {
+    pub fn finish(&mut self, output: &mut Vec<f32>) -> Result<()> {
         let total = (self.consumed * self.rate_out_hz).div_ceil(self.rate_in_hz);
         if let Some(engine) = &mut self.engine {
             let mut left = total.saturating_sub(self.produced) as usize;

@@ -1,14 +1,156 @@
-//! `denoised clean`.
+//! `denoised clean`: what to clean is planned first, then worker threads clean file after file.
 
+mod channel;
+mod file;
+mod plan;
+mod report;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
+use indicatif::MultiProgress;
+use tch::Device;
+
+use self::plan::Task;
+use self::report::Outcome;
+use crate::model::{Model, locate};
 
 /// Clean recordings: noisy files in, clean files out.
+///
+/// Reads WAV, FLAC, MP3, Ogg Vorbis, M4A and AIFF; writes WAV with the input's sample rate,
+/// channels, length and, where it has one, sample format. The output is aligned with the input to
+/// the sample. Sound above 24 kHz, which the model does not hear, is removed.
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+pub struct Args {
+    /// Files, folders (with all audio files in them), or - for WAV on standard input
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
 
-/// Runs the command.
-pub fn run(_args: Args) -> Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+    /// WAV file to write, folder for several inputs (a folder's tree is kept), or - for standard
+    /// output [default: NAME.denoised.wav beside the input]
+    #[arg(short, long, value_name = "FILE|DIR")]
+    output: Option<PathBuf>,
+
+    /// Weights to clean with [default: the shipped ones]
+    #[arg(long, value_name = "FILE", env = "DENOISED_MODEL")]
+    model: Option<PathBuf>,
+
+    /// Lower noise by this much at most, in dB
+    #[arg(long, value_name = "DB", value_parser = parse_attenuation)]
+    atten_limit_db: Option<f32>,
+
+    /// Share of cleaned sound in the output: 0 is the input, 1 the cleaned sound
+    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = parse_share)]
+    mix: f32,
+
+    /// Files to clean at the same time [default: one per processor core]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+
+    /// Write a spectrogram of input and output, NAME.png, beside each output
+    #[arg(long)]
+    plot: bool,
+
+    /// Print one JSON object per file and line instead of text
+    #[arg(long)]
+    json: bool,
+
+    /// Overwrite existing outputs; inputs are never overwritten
+    #[arg(long)]
+    force: bool,
+
+    /// Clean recording, or folder of them with the inputs' names, to measure SI-SDR against
+    #[arg(long, value_name = "FILE|DIR")]
+    reference: Option<PathBuf>,
+}
+
+fn parse_attenuation(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(db) if db >= 0.0 && db.is_finite() => Ok(db),
+        _ => Err("must be a number of decibels, 0 or more".into()),
+    }
+}
+
+fn parse_share(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("must be a number from 0 to 1".into()),
+    }
+}
+
+/// Runs the command; the exit code is 1 if any file could not be cleaned.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let tasks = plan::plan(&args)?;
+    let model = match args.model.clone() {
+        Some(path) => path,
+        None => locate::default_path()?,
+    };
+    let bars = MultiProgress::new();
+    let to_stdout = tasks.iter().flatten().any(|task| task.output.is_none());
+    ensure!(
+        !(to_stdout && args.json),
+        "--json and the audio would both go to standard output"
+    );
+
+    let mut failed = false;
+    clean_all(&tasks, &args, &model, &bars, |outcome| {
+        failed |= outcome.result.is_err();
+        bars.suspend(|| report::print(&outcome, args.json, to_stdout));
+    })?;
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Hands the tasks to worker threads and their outcomes, as they come, to `done`.
+///
+/// Each worker lives until the last file: libtorch keeps memory for every thread that used it.
+fn clean_all(
+    tasks: &[Result<Task, Outcome>],
+    args: &Args,
+    model: &Path,
+    bars: &MultiProgress,
+    mut done: impl FnMut(Outcome),
+) -> Result<()> {
+    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let jobs = args
+        .jobs
+        .map_or_else(cores, NonZeroUsize::get)
+        .min(tasks.len());
+    let next = AtomicUsize::new(0);
+    let (sender, outcomes) = mpsc::channel();
+    let work = |sender: Sender<Outcome>| -> Result<()> {
+        tch::set_num_threads(1);
+        let model = Model::load(model, Device::Cpu)?;
+        while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = match task {
+                Ok(task) => file::clean(task, &model, args, bars),
+                Err(refused) => refused.clone(),
+            };
+            sender
+                .send(outcome)
+                .context("nobody waits for the outcome")?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let start = |_| {
+            let sender = sender.clone();
+            let work = &work;
+            scope.spawn(move || work(sender))
+        };
+        let workers: Vec<_> = (0..jobs).map(start).collect();
+        drop(sender);
+        outcomes.iter().for_each(&mut done);
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().expect("workers do not panic"))
+    })
 }

@@ -2,6 +2,7 @@
 
 pub mod level;
 pub mod si_sdr;
+pub mod spectrogram;
 
 /// 10 log10 of a power ratio; −∞ for silence.
 pub fn power_to_db(power: f64) -> f64 {

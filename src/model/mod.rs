@@ -12,6 +12,7 @@ pub mod conv;
 pub mod denormals;
 pub mod features;
 pub mod filter;
+pub mod locate;
 pub mod network;
 pub mod stft;
 pub mod stream;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{FONT, canvas};
+use super::{Area, FONT, save};
 
 /// One named line.
 #[derive(Clone, Debug)]
@@ -28,20 +28,14 @@ pub fn training_curve(
     loss: &[Series],
     si_sdr_db: &[Series],
 ) -> Result<()> {
-    let draw = || -> Result<()> {
-        let area = canvas(path, SIZE)?
-            .titled(title, (FONT, 24))
-            .map_err(|error| anyhow!("{error}"))?;
-        let (upper, lower) = area.split_vertically(SIZE.1 / 2 - 20);
+    save(path, SIZE, |area| {
+        let (upper, lower) = area
+            .titled(title, (FONT, 24))?
+            .split_vertically(SIZE.1 / 2 - 20);
         panel(&upper, "loss", loss)?;
-        panel(&lower, "SI-SDR / dB", si_sdr_db)?;
-        area.present()?;
-        Ok(())
-    };
-    draw().map_err(|error| error.context(format!("cannot draw {}", path.display())))
+        panel(&lower, "SI-SDR / dB", si_sdr_db)
+    })
 }
-
-type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
 fn panel(area: &Area, y_label: &str, series: &[Series]) -> Result<()> {
     let finite = |series: &Series| -> Vec<(f64, f64)> {

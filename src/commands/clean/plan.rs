@@ -1,0 +1,265 @@
+//! From the command line to a list of files: which inputs, and where each output goes.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail, ensure};
+use walkdir::WalkDir;
+
+use super::Args;
+use super::report::Outcome;
+
+/// What a folder is searched for; a file named by the user is opened whatever its name.
+const EXTENSIONS: [&str; 12] = [
+    "wav", "wave", "flac", "mp3", "ogg", "oga", "m4a", "m4b", "mp4", "aac", "aif", "aiff",
+];
+/// The end of the name of outputs that lie beside their inputs; folders' files with it are
+/// outputs, not inputs.
+const SUFFIX: &str = ".denoised.wav";
+
+/// One file to clean.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// None is standard input.
+    pub input: Option<PathBuf>,
+    /// None is standard output.
+    pub output: Option<PathBuf>,
+    /// Clean recording to compare with.
+    pub reference: Option<PathBuf>,
+}
+
+impl Task {
+    /// The name for messages.
+    pub fn input_name(&self) -> String {
+        self.input
+            .as_ref()
+            .map_or("standard input".into(), |path| path.display().to_string())
+    }
+
+    /// Where `--plot` draws.
+    pub fn picture(&self) -> Option<PathBuf> {
+        self.output
+            .as_ref()
+            .map(|output| output.with_extension("png"))
+    }
+}
+
+/// A found input, and its path below the folder that the user named (or its bare name).
+struct Found {
+    path: PathBuf,
+    relative: PathBuf,
+}
+
+/// Lists the work. What is wrong with one file refuses that file; what is wrong with the command
+/// line as a whole is an error.
+///
+/// # Errors
+/// Contradicting arguments.
+pub fn plan(args: &Args) -> Result<Vec<Result<Task, Outcome>>> {
+    if args.inputs.iter().any(|input| input == Path::new("-")) {
+        return Ok(vec![Ok(plan_stdin(args)?)]);
+    }
+    let single_file = args.inputs.len() == 1 && !args.inputs[0].is_dir();
+    let target = Target::new(args.output.as_deref(), single_file)?;
+    let to_stdout = matches!(target, Target::Stdout);
+    ensure!(
+        !(to_stdout && args.plot),
+        "--plot needs an output file to put the picture beside"
+    );
+
+    let mut planned = Vec::new();
+    for input in &args.inputs {
+        match find(input, args.output.as_deref()) {
+            Ok(found) => planned.extend(found.into_iter().map(|found| {
+                Ok(Task {
+                    output: target.of(&found),
+                    reference: args
+                        .reference
+                        .as_deref()
+                        .map(|reference| reference_of(reference, &found)),
+                    input: Some(found.path),
+                })
+            })),
+            Err(error) => planned.push(Err(Outcome::failed(input.display(), &error))),
+        }
+    }
+    refuse_conflicts(&mut planned, args);
+    Ok(planned)
+}
+
+fn plan_stdin(args: &Args) -> Result<Task> {
+    ensure!(
+        args.inputs.len() == 1,
+        "- (standard input) must be the only input"
+    );
+    ensure!(
+        args.reference.is_none(),
+        "--reference needs an input file, not standard input"
+    );
+    let output = match Target::new(Some(args.output.as_deref().unwrap_or(Path::new("-"))), true)? {
+        Target::File(path) => Some(path),
+        Target::Stdout => None,
+        Target::Folder(_) | Target::Beside => bail!("-o must be a file or - for standard input"),
+    };
+    ensure!(
+        output.is_some() || !args.plot,
+        "--plot needs an output file to put the picture beside"
+    );
+    if let Some(path) = &output {
+        ensure!(
+            args.force || !path.exists(),
+            "{}: exists already; --force overwrites it",
+            path.display()
+        );
+    }
+    Ok(Task {
+        input: None,
+        output,
+        reference: None,
+    })
+}
+
+/// What `-o` stands for.
+enum Target {
+    Beside,
+    Stdout,
+    File(PathBuf),
+    Folder(PathBuf),
+}
+
+impl Target {
+    fn new(output: Option<&Path>, single_file: bool) -> Result<Target> {
+        let Some(output) = output else {
+            return Ok(Target::Beside);
+        };
+        let ends_like_folder = output.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if output == Path::new("-") {
+            ensure!(single_file, "-o - takes a single input file");
+            Ok(Target::Stdout)
+        } else if !single_file || output.is_dir() || ends_like_folder {
+            ensure!(
+                !output.is_file(),
+                "{}: is a file, but several inputs need a folder",
+                output.display()
+            );
+            Ok(Target::Folder(output.to_path_buf()))
+        } else {
+            ensure!(
+                has_extension(output, &["wav", "wave"]),
+                "{}: the output is WAV, so its name must end in .wav (or in / for a folder)",
+                output.display()
+            );
+            Ok(Target::File(output.to_path_buf()))
+        }
+    }
+
+    fn of(&self, found: &Found) -> Option<PathBuf> {
+        match self {
+            Target::Stdout => None,
+            Target::File(path) => Some(path.clone()),
+            Target::Folder(folder) => Some(folder.join(&found.relative).with_extension("wav")),
+            Target::Beside => {
+                let mut name = found.path.file_stem().unwrap_or_default().to_os_string();
+                name.push(SUFFIX);
+                Some(found.path.with_file_name(name))
+            }
+        }
+    }
+}
+
+/// The audio files that an argument stands for.
+fn find(input: &Path, output: Option<&Path>) -> Result<Vec<Found>> {
+    if !input.is_dir() {
+        ensure!(input.exists(), "no such file or folder");
+        let relative = input.file_name().unwrap_or(OsStr::new("input")).into();
+        return Ok(vec![Found {
+            path: input.to_path_buf(),
+            relative,
+        }]);
+    }
+    let output = output.and_then(|output| output.canonicalize().ok());
+    let input_folder = input.canonicalize()?;
+    let mut found = Vec::new();
+    let entries = WalkDir::new(input)
+        .follow_links(true)
+        .sort_by_file_name()
+        .into_iter();
+    for entry in entries.filter_entry(|entry| {
+        // An output folder inside the input folder holds results of an earlier run.
+        let canonical = entry.path().canonicalize().ok();
+        canonical == Some(input_folder.clone()) || canonical != output || output.is_none()
+    }) {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy();
+        if entry.file_type().is_file()
+            && has_extension(entry.path(), &EXTENSIONS)
+            && !name.ends_with(SUFFIX)
+            && !name.starts_with('.')
+        {
+            let relative = entry.path().strip_prefix(input)?.to_path_buf();
+            found.push(Found {
+                path: entry.path().to_path_buf(),
+                relative,
+            });
+        }
+    }
+    ensure!(!found.is_empty(), "the folder holds no audio files");
+    Ok(found)
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    extensions.contains(&extension.as_str())
+}
+
+/// The reference of an input: the same name in the folder `reference`, as WAV or as the input's
+/// own kind, or the file itself.
+fn reference_of(reference: &Path, found: &Found) -> PathBuf {
+    if !reference.is_dir() {
+        return reference.to_path_buf();
+    }
+    let same_kind = reference.join(&found.relative);
+    if same_kind.exists() {
+        same_kind
+    } else {
+        same_kind.with_extension("wav")
+    }
+}
+
+/// Refuses tasks that would overwrite an input, another task's output or, without `--force`,
+/// anything at all.
+fn refuse_conflicts(planned: &mut [Result<Task, Outcome>], args: &Args) {
+    let inputs: HashSet<PathBuf> = planned
+        .iter()
+        .flatten()
+        .filter_map(|task| task.input.as_ref()?.canonicalize().ok())
+        .collect();
+    let mut writers: HashMap<PathBuf, String> = HashMap::new();
+    for entry in planned {
+        let Ok(task) = entry else { continue };
+        let pictures = task.picture().filter(|_| args.plot);
+        for path in task.output.iter().chain(&pictures) {
+            let other = writers.get(path);
+            let name = path.display();
+            let problem = if path.canonicalize().is_ok_and(|path| inputs.contains(&path)) {
+                anyhow!("would overwrite the input {name}; choose another -o")
+            } else if let Some(other) = other {
+                anyhow!("{name} is the output of {other} already; clean them separately")
+            } else if path.exists() && !args.force {
+                anyhow!("{name} exists already; --force overwrites it")
+            } else {
+                continue;
+            };
+            *entry = Err(Outcome::failed(task.input_name(), &problem));
+            break;
+        }
+        if let Ok(task) = entry {
+            writers.extend(task.output.clone().map(|path| (path, task.input_name())));
+        }
+    }
+}
