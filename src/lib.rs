@@ -3,6 +3,7 @@
 //! A frame's way through the folders: [`audio`] decodes and resamples it, [`corruption`] makes it
 //! noisy when training asks for that, [`model`] cleans it, and [`commands`] tie the parts together.
 
+pub mod arguments;
 pub mod audio;
 pub mod cli;
 pub mod commands;
@@ -11,6 +12,7 @@ pub mod dsp;
 pub mod model;
 pub mod pending_file;
 pub mod plot;
+pub mod service;
 pub mod training;
 
 /// The one sample rate inside the program, in Hz; files and devices are resampled at the edges.

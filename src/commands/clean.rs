@@ -18,6 +18,7 @@ use tch::Device;
 
 use self::plan::Task;
 use self::report::Outcome;
+use crate::arguments;
 use crate::model::{Model, locate};
 
 /// Clean recordings: noisy files in, clean files out.
@@ -41,11 +42,11 @@ pub struct Args {
     model: Option<PathBuf>,
 
     /// Lower noise by this much at most, in dB
-    #[arg(long, value_name = "DB", value_parser = parse_attenuation)]
+    #[arg(long, value_name = "DB", value_parser = arguments::attenuation_db)]
     atten_limit_db: Option<f32>,
 
     /// Share of cleaned sound in the output: 0 is the input, 1 the cleaned sound
-    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = parse_share)]
+    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = arguments::share)]
     mix: f32,
 
     /// Files to clean at the same time [default: one per processor core]
@@ -67,20 +68,6 @@ pub struct Args {
     /// Clean recording, or folder of them with the inputs' names, to measure SI-SDR against
     #[arg(long, value_name = "FILE|DIR")]
     reference: Option<PathBuf>,
-}
-
-fn parse_attenuation(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(db) if db >= 0.0 && db.is_finite() => Ok(db),
-        _ => Err("must be a number of decibels, 0 or more".into()),
-    }
-}
-
-fn parse_share(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("must be a number from 0 to 1".into()),
-    }
 }
 
 /// Runs the command; the exit code is 1 if any file could not be cleaned.
