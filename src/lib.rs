@@ -11,6 +11,7 @@ pub mod corruption;
 pub mod dsp;
 pub mod model;
 pub mod pending_file;
+pub mod pipeline;
 pub mod plot;
 pub mod service;
 pub mod training;
