@@ -1,5 +1,7 @@
 //! What a recipe is made of: ranges and probabilities that check themselves when they are read.
 
+use std::str::FromStr;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -72,6 +74,22 @@ impl TryFrom<[f32; 2]> for Span {
     }
 }
 
+/// `5` or `0..15`, as on the command line.
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| {
+            let parsed = text.trim().parse();
+            parsed.map_err(|_| format!("{text:?} is not a number: give one, or LO..HI"))
+        };
+        match text.split_once("..") {
+            Some((low, high)) => Self::try_from([number(low)?, number(high)?]),
+            None => number(text).and_then(|value| Self::try_from([value, value])),
+        }
+    }
+}
+
 impl From<Span> for [f32; 2] {
     fn from(span: Span) -> Self {
         [span.low, span.high]
@@ -101,6 +119,18 @@ impl Probability {
     /// Whether it happens this time.
     pub fn hit(self, rng: &mut ChaCha8Rng) -> bool {
         rng.random_bool(self.0)
+    }
+}
+
+/// A number from 0 to 1, as on the command line.
+impl FromStr for Probability {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let value: f64 = text
+            .parse()
+            .map_err(|_| format!("{text:?} is not a number"))?;
+        Self::try_from(value)
     }
 }
 

@@ -67,7 +67,7 @@ impl Room {
             return None;
         }
         if let Some(rooms) = measured
-            && !rooms.responses.is_empty()
+            && !rooms.is_empty()
             && self.measured.hit(rng)
         {
             return Some(rooms.responses[rng.random_range(0..rooms.responses.len())].clone());
@@ -95,6 +95,11 @@ impl Rooms {
             .filter_map(Response::measured)
             .collect();
         Self { responses }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.responses.is_empty()
     }
 }
 
