@@ -14,8 +14,9 @@ use rand_chacha::ChaCha8Rng;
 use self::files::Task;
 use crate::SAMPLE_RATE_HZ;
 use crate::audio::decode::{Reader, Spec, read_mono};
+use crate::audio::files::recordings;
 use crate::audio::wav_write::WavWriter;
-use crate::corruption::folder::{FolderClips, at_rate, read_at_48k, recordings};
+use crate::corruption::folder::{FolderClips, at_rate, read_at_48k};
 use crate::corruption::{Clips, Recipe, Rooms, Sources};
 
 /// Add noise, reverberation and distortion to clean speech.

@@ -2,21 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use walkdir::WalkDir;
 
 use super::Clips;
 use super::clips::looped;
 use crate::SAMPLE_RATE_HZ;
 use crate::audio::decode::read_mono;
+use crate::audio::files::recordings;
 use crate::audio::resample::StreamResampler;
-
-/// What a file in a folder must be called to count as a recording.
-const EXTENSIONS: [&str; 9] = [
-    "wav", "flac", "mp3", "ogg", "oga", "m4a", "mp4", "aac", "aiff",
-];
 
 /// What fills up the time when a recording is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,35 +98,4 @@ pub fn at_rate(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>> {
     resampler.process(samples, &mut output)?;
     resampler.finish(&mut output)?;
     Ok(output)
-}
-
-/// The recordings among `paths` and below, in the same order on every machine.
-///
-/// # Errors
-/// When a path does not exist or a folder holds no recording.
-pub fn recordings(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        let before = files.len();
-        for entry in WalkDir::new(path).follow_links(true).sort_by_file_name() {
-            let entry = entry.with_context(|| format!("{}: cannot be read", path.display()))?;
-            let named_audio = entry
-                .path()
-                .extension()
-                .and_then(|extension| extension.to_str())
-                .is_some_and(|extension| EXTENSIONS.contains(&extension.to_lowercase().as_str()));
-            // A file that was named explicitly is taken whatever its name.
-            if entry.file_type().is_file() && (named_audio || entry.depth() == 0) {
-                files.push(entry.into_path());
-            }
-        }
-        if files.len() == before {
-            bail!(
-                "{}: no recordings in it ({})",
-                path.display(),
-                EXTENSIONS.join(", ")
-            );
-        }
-    }
-    Ok(files)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::Args;
-use crate::corruption::folder::recordings;
+use crate::audio::files::recordings;
 
 /// One recording's way.
 #[derive(Debug, PartialEq)]
