@@ -44,9 +44,10 @@ impl Span {
         self.low + (self.high - self.low) * rng.random::<f32>()
     }
 
-    /// A value, every octave as likely as any other; both ends must be above zero.
+    /// A value, every octave as likely as any other; what reaches down to zero is cut at 0.001.
     pub fn draw_log(&self, rng: &mut ChaCha8Rng) -> f32 {
-        self.low * (self.high / self.low).powf(rng.random())
+        let low = self.low.max(1e-3);
+        low * (self.high / low).max(1.0).powf(rng.random())
     }
 
     /// A whole number, both ends included.

@@ -185,8 +185,7 @@ fn checked(flag: &str, span: Option<Span>, lowest: f32, highest: f32) -> Result<
 pub fn within_band(recipe: &Recipe, rate_hz: u32) -> Recipe {
     let mut recipe = recipe.clone();
     if rate_hz < SAMPLE_RATE_HZ {
-        // Half the low-pass's transition above the Nyquist frequency: the speech keeps its highs.
-        let highest = rate_hz as f32 / 2.0 + 250.0;
+        let highest = rate_hz as f32 / 2.0;
         let span = recipe.band_limit.limit_hz;
         recipe.band_limit.limit_hz = Span::new(span.low().min(highest), span.high().min(highest));
         if recipe.band_limit.probability == Probability::NEVER {
