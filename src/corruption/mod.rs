@@ -43,6 +43,7 @@ pub mod quantisation;
 pub mod recipe;
 pub mod room;
 pub mod rumble;
+pub mod shoebox;
 mod wavetable;
 
 pub use clips::Clips;
