@@ -24,7 +24,7 @@ pub use denoise::{Denoise, ModelLoader, Models};
 pub use mode::Mode;
 pub use queue::{CaptureSide, PlaybackSide};
 pub use settings::{Settings, Sound};
-pub use stats::Snapshot;
+pub use stats::{DeviceStatus, Level, RecordingStatus, Snapshot, State};
 
 /// Asks the system to run the calling thread with real-time priority; an error says why it does
 /// not, and is logged once.
