@@ -14,6 +14,7 @@ pub mod pending_file;
 pub mod pipeline;
 pub mod plot;
 pub mod service;
+pub mod terminal;
 pub mod training;
 
 /// The one sample rate inside the program, in Hz; files and devices are resampled at the edges.

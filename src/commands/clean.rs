@@ -20,6 +20,7 @@ use self::plan::Task;
 use self::report::Outcome;
 use crate::arguments;
 use crate::model::{Model, locate};
+use crate::terminal;
 
 /// Clean recordings: noisy files in, clean files out.
 ///
@@ -77,7 +78,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Some(path) => path,
         None => locate::default_path()?,
     };
-    let bars = MultiProgress::new();
+    let bars = terminal::lines();
     let to_stdout = tasks.iter().flatten().any(|task| task.output.is_none());
     ensure!(
         !(to_stdout && args.json),
@@ -85,7 +86,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     );
 
     let mut failed = false;
-    clean_all(&tasks, &args, &model, &bars, |outcome| {
+    clean_all(&tasks, &args, &model, bars, |outcome| {
         failed |= outcome.result.is_err();
         bars.suspend(|| report::print(&outcome, args.json, to_stdout));
     })?;

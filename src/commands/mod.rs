@@ -1,5 +1,12 @@
 //! What the user can ask for. Commands are thin: they check arguments, call the library and report.
 
 pub mod clean;
+pub mod config;
 pub mod corrupt;
+pub mod mode;
+pub mod reload;
+pub mod service;
+pub mod set;
+pub mod status;
+pub mod stop;
 pub mod train;

@@ -95,21 +95,96 @@ pub fn text(status: &Status) -> String {
     let running = now.state == crate::pipeline::State::Running;
     metric("gauge", "running", "1 while audio flows.", flag(running));
     metric("gauge", "idle", "1 while the model rests.", flag(now.idle));
-    metric("gauge", "uptime_seconds", "Time since the start.", now.uptime_s);
-    metric("gauge", "resident_memory_bytes", "Resident memory.", status.rss_bytes as f64);
-    metric("gauge", "input_dbfs", "Level of the captured sound.", now.input_dbfs.into());
-    metric("gauge", "output_dbfs", "Level of the played sound.", now.output_dbfs.into());
-    metric("gauge", "reduction_db", "How much quieter the model makes the sound.", now.reduction_db.into());
-    metric("gauge", "latency_seconds", "From capture to playback.", f64::from(now.latency_ms) / 1e3);
-    metric("gauge", "worker_p50_seconds", "Median worker time per frame.", f64::from(now.worker_p50_ms) / 1e3);
-    metric("gauge", "worker_p99_seconds", "99th percentile of the worker time per frame.", f64::from(now.worker_p99_ms) / 1e3);
-    metric("gauge", "drift_ppm", "Playback clock against capture clock.", now.drift_ppm.into());
-    metric("counter", "frames_total", "Frames of 10 ms processed.", now.frames as f64);
-    metric("counter", "deadline_misses_total", "Frames that took longer than they last.", now.deadline_misses as f64);
-    metric("counter", "dropped_seconds_total", "Audio dropped to keep the latency.", now.dropped_ms as f64 / 1e3);
-    metric("counter", "xruns_total", "Losses between device and program.", now.xruns as f64);
-    metric("counter", "underruns_total", "Times that playback found nothing.", now.underruns as f64);
-    metric("counter", "reopens_total", "Times that a device was opened again.", now.reopens as f64);
+    metric(
+        "gauge",
+        "uptime_seconds",
+        "Time since the start.",
+        now.uptime_s,
+    );
+    metric(
+        "gauge",
+        "resident_memory_bytes",
+        "Resident memory.",
+        status.rss_bytes as f64,
+    );
+    metric(
+        "gauge",
+        "input_dbfs",
+        "Level of the captured sound.",
+        now.input_dbfs.into(),
+    );
+    metric(
+        "gauge",
+        "output_dbfs",
+        "Level of the played sound.",
+        now.output_dbfs.into(),
+    );
+    metric(
+        "gauge",
+        "reduction_db",
+        "How much quieter the model makes the sound.",
+        now.reduction_db.into(),
+    );
+    metric(
+        "gauge",
+        "latency_seconds",
+        "From capture to playback.",
+        f64::from(now.latency_ms) / 1e3,
+    );
+    metric(
+        "gauge",
+        "worker_p50_seconds",
+        "Median worker time per frame.",
+        f64::from(now.worker_p50_ms) / 1e3,
+    );
+    metric(
+        "gauge",
+        "worker_p99_seconds",
+        "99th percentile of the worker time per frame.",
+        f64::from(now.worker_p99_ms) / 1e3,
+    );
+    metric(
+        "gauge",
+        "drift_ppm",
+        "Playback clock against capture clock.",
+        now.drift_ppm.into(),
+    );
+    metric(
+        "counter",
+        "frames_total",
+        "Frames of 10 ms processed.",
+        now.frames as f64,
+    );
+    metric(
+        "counter",
+        "deadline_misses_total",
+        "Frames that took longer than they last.",
+        now.deadline_misses as f64,
+    );
+    metric(
+        "counter",
+        "dropped_seconds_total",
+        "Audio dropped to keep the latency.",
+        now.dropped_ms as f64 / 1e3,
+    );
+    metric(
+        "counter",
+        "xruns_total",
+        "Losses between device and program.",
+        now.xruns as f64,
+    );
+    metric(
+        "counter",
+        "underruns_total",
+        "Times that playback found nothing.",
+        now.underruns as f64,
+    );
+    metric(
+        "counter",
+        "reopens_total",
+        "Times that a device was opened again.",
+        now.reopens as f64,
+    );
     for mode in crate::pipeline::Mode::ALL {
         if mode == crate::pipeline::Mode::ALL[0] {
             text.push_str("# HELP denoised_mode 1 for the mode.\n# TYPE denoised_mode gauge\n");

@@ -34,7 +34,9 @@ impl Status {
 
 fn rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib * 1024)
 }
@@ -88,10 +90,7 @@ impl fmt::Display for Status {
             "lost       {} ms dropped, {} xruns, {} underruns, {} reopens",
             now.dropped_ms, now.xruns, now.underruns, now.reopens
         )?;
-        for (name, recording) in [
-            ("recording", &now.recording),
-            ("raw", &now.recording_raw),
-        ] {
+        for (name, recording) in [("recording", &now.recording), ("raw", &now.recording_raw)] {
             if let Some(recording) = recording {
                 write!(f, "\n{name:<10} {}", Shown(recording))?;
             }

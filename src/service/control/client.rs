@@ -83,6 +83,17 @@ impl Client {
         }
     }
 
+    /// Waits until the daemon has ended, after it agreed to [`Request::Stop`].
+    ///
+    /// # Errors
+    /// It takes too long.
+    pub fn wait_for_end(mut self) -> Result<()> {
+        match self.lines.next(PATIENCE) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => bail!("the daemon does not end"),
+            _ => Ok(()),
+        }
+    }
+
     /// Asks for the daemon's state.
     ///
     /// # Errors

@@ -83,9 +83,7 @@ impl Claim {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 Err(AlreadyRunning(folder.display().to_string()).into())
             }
-            Err(error) => {
-                Err(error).with_context(|| format!("{}: cannot lock", lock.display()))
-            }
+            Err(error) => Err(error).with_context(|| format!("{}: cannot lock", lock.display())),
         }
     }
 

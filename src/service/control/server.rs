@@ -100,7 +100,10 @@ fn admit(mut client: UnixStream, ticket: Option<Ticket>, calls: &Sender<Call>) -
     let peer = rustix::net::sockopt::socket_peercred(&client)?.uid;
     client.set_write_timeout(Some(PATIENCE))?;
     if !peer.is_root() && peer != rustix::process::geteuid() {
-        return Ok(say(&mut client, &Reply::Error("another user's daemon".into()))?);
+        return Ok(say(
+            &mut client,
+            &Reply::Error("another user's daemon".into()),
+        )?);
     }
     let Some(ticket) = ticket else {
         let busy = "too many clients; try again";
