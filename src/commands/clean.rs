@@ -17,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 use indicatif::MultiProgress;
 use tch::Device;
 
-use self::plan::Task;
+use self::plan::{Plan, Task};
 use self::report::Outcome;
 use super::train::parse_device;
 use crate::model::denormals::flush_denormals;
@@ -100,12 +100,20 @@ struct Shared<'a> {
 
 /// Runs the command; the exit code is 1 if any file could not be cleaned, 130 after Ctrl-C.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let tasks = plan::plan(&args)?;
-    let to_stdout = tasks.iter().flatten().any(|task| task.output.is_none());
+    let Plan { tasks, refused } = plan::plan(&args)?;
+    let to_stdout = tasks.iter().any(|task| task.output.is_none());
     ensure!(
         !(to_stdout && args.json),
         "--json and the audio would both go to standard output"
     );
+    let mut failed = !refused.is_empty();
+    refused
+        .iter()
+        .for_each(|outcome| report::print(outcome, args.json, to_stdout));
+    if tasks.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+
     let model = match args.model.clone() {
         Some(path) => path,
         None => locate::default_path()?,
@@ -118,13 +126,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if !to_stdout {
         stop_on_ctrl_c(Arc::clone(&shared.interrupted))?;
     }
-
-    let mut failed = false;
     clean_all(&tasks, &model, &shared, |outcome| {
         failed |= outcome.result.is_err();
-        shared
-            .bars
-            .suspend(|| report::print(&outcome, args.json, to_stdout));
+        let print = || report::print(&outcome, args.json, to_stdout);
+        shared.bars.suspend(print);
     })?;
     Ok(if shared.interrupted.load(Ordering::Relaxed) {
         ExitCode::from(130)
@@ -149,7 +154,7 @@ fn stop_on_ctrl_c(interrupted: Arc<AtomicBool>) -> Result<()> {
 ///
 /// Each worker lives until the last file: libtorch keeps memory for every thread that used it.
 fn clean_all(
-    tasks: &[Result<Task, Outcome>],
+    tasks: &[Task],
     model: &Path,
     shared: &Shared,
     mut done: impl FnMut(Outcome),
@@ -167,12 +172,8 @@ fn clean_all(
         flush_denormals();
         let model = Model::load(model, shared.args.device)?;
         while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = match task {
-                Ok(task) => file::clean(task, &model, shared),
-                Err(refused) => refused.clone(),
-            };
             sender
-                .send(outcome)
+                .send(file::clean(task, &model, shared))
                 .context("nobody waits for the outcome")?;
             if shared.interrupted.load(Ordering::Relaxed) {
                 break;
