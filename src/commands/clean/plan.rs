@@ -9,11 +9,8 @@ use walkdir::WalkDir;
 
 use super::Args;
 use super::report::Outcome;
+use crate::audio::files::{EXTENSIONS, has_extension};
 
-/// What a folder is searched for; a file named by the user is opened whatever its name.
-const EXTENSIONS: [&str; 12] = [
-    "wav", "wave", "flac", "mp3", "ogg", "oga", "m4a", "m4b", "mp4", "aac", "aif", "aiff",
-];
 /// The end of the name of outputs that lie beside their inputs; folders' files with it are
 /// outputs, not inputs.
 const SUFFIX: &str = ".denoised.wav";
@@ -231,15 +228,6 @@ fn find(input: &Path, output: Option<&Path>) -> Result<Vec<Found>> {
     }
     ensure!(!found.is_empty(), "the folder holds no audio files");
     Ok(found)
-}
-
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    let extension = path
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    extensions.contains(&extension.as_str())
 }
 
 /// The reference of an input: the same name in the folder `reference`, as WAV or as the input's
