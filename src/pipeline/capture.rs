@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
-
 use super::declick::Declick;
 use super::queue::{CaptureDrain, QueueState};
 use super::rate::ToInternal;
@@ -20,44 +18,34 @@ pub struct Capture {
     mixed: Vec<f32>,
     lanes: usize,
     rate_hz: u32,
+    channels: u16,
     /// Length of a callback.
     pub period_s: f64,
 }
 
 impl Capture {
-    /// Takes the worker's end of a queue that the device has begun to fill.
-    ///
-    /// # Errors
-    /// A rate that no device has.
-    pub fn new(
-        drain: CaptureDrain,
-        rate_hz: u32,
-        channels: u16,
-        period_frames: usize,
-        lanes: usize,
-    ) -> Result<Self> {
+    /// Takes the worker's end of a queue that the device has begun to fill; for one lane at first.
+    pub fn new(drain: CaptureDrain, rate_hz: u32, channels: u16, period_frames: usize) -> Self {
         let period_s = period_frames as f64 / f64::from(rate_hz);
         let ceiling = (BACKLOG_S + 2.0 * period_s) * f64::from(rate_hz) * f64::from(channels);
         drain.state().set_bounds(0, ceiling as usize);
-        Ok(Self {
+        Self {
             drain,
-            resampler: ToInternal::new(rate_hz, lanes)?,
+            resampler: ToInternal::new(rate_hz, 1),
             declick: Declick::default(),
             mixed: Vec::with_capacity(1024),
-            lanes,
+            lanes: 1,
             rate_hz,
+            channels,
             period_s,
-        })
+        }
     }
 
     /// The same microphone for another number of lanes.
-    ///
-    /// # Errors
-    /// As [`Capture::new`].
-    pub fn with_lanes(mut self, lanes: usize) -> Result<Self> {
-        self.resampler = ToInternal::new(self.rate_hz, lanes)?;
+    pub fn with_lanes(mut self, lanes: usize) -> Self {
+        self.resampler = ToInternal::new(self.rate_hz, lanes);
         self.lanes = lanes;
-        Ok(self)
+        self
     }
 
     /// Fills the next frame of each lane, if so much has been captured.
@@ -94,6 +82,11 @@ impl Capture {
     /// What the resampler adds to the latency, in seconds.
     pub fn delay_s(&self) -> f64 {
         self.resampler.delay_s()
+    }
+
+    /// Interleaved samples per second.
+    pub fn samples_per_s(&self) -> f64 {
+        f64::from(self.rate_hz) * f64::from(self.channels)
     }
 
     /// The counters of the queue.

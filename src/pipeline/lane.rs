@@ -54,6 +54,22 @@ pub struct Powers {
     pub played: f32,
 }
 
+impl Powers {
+    /// Sums over channels.
+    pub fn add(&mut self, other: Self) {
+        self.captured += other.captured;
+        self.dry += other.dry;
+        self.played += other.played;
+    }
+
+    /// Moves a `share` of the way to `other`: a running mean.
+    pub fn approach(&mut self, other: Self, share: f32) {
+        self.captured += share * (other.captured - self.captured);
+        self.dry += share * (other.dry - self.dry);
+        self.played += share * (other.played - self.played);
+    }
+}
+
 impl Lane {
     /// A lane of the given models, which must all delay equally.
     pub fn new(models: Vec<Box<dyn Denoise>>, sound: &Sound, idle_after: Duration) -> Self {
@@ -91,6 +107,16 @@ impl Lane {
     /// Replaces the noise of the corrupting modes.
     pub fn set_corruption(&mut self, corruption: Option<Corruption>) {
         self.corruption = corruption;
+    }
+
+    /// What [`Lane::set_corruption`] set.
+    pub fn into_corruption(self) -> Option<Corruption> {
+        self.corruption
+    }
+
+    /// How much later than the input the output is, in seconds.
+    pub fn delay_s(&self) -> f64 {
+        self.delay.len() as f64 / f64::from(crate::SAMPLE_RATE_HZ)
     }
 
     /// How long a digital silence must last for the models to rest.
@@ -174,7 +200,8 @@ impl Lane {
             self.active = wanted;
         }
         for (n, tier) in self.tiers.iter_mut().enumerate() {
-            tier.share.go_to(if self.active == Some(n) { wet } else { 0.0 });
+            tier.share
+                .go_to(if self.active == Some(n) { wet } else { 0.0 });
             let needed = wanted == Some(n) || !tier.share.rests_at(0.0);
             if !needed {
                 tier.heard = 0;

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
-
 use super::drift::DriftControl;
 use super::queue::{PlaybackFeed, QueueState};
 use super::rate::ToDevice;
@@ -31,39 +29,27 @@ pub struct Playback {
 }
 
 impl Playback {
-    /// Takes the worker's end of a queue that the device has begun to empty.
-    ///
-    /// # Errors
-    /// A rate that no device has.
-    pub fn new(
-        feed: PlaybackFeed,
-        rate_hz: u32,
-        channels: u16,
-        period_frames: usize,
-        lanes: usize,
-    ) -> Result<Self> {
-        Ok(Self {
+    /// Takes the worker's end of a queue that the device has begun to empty; for one lane at first.
+    pub fn new(feed: PlaybackFeed, rate_hz: u32, channels: u16, period_frames: usize) -> Self {
+        Self {
             feed,
-            resampler: ToDevice::new(rate_hz, lanes)?,
+            resampler: ToDevice::new(rate_hz, 1),
             drift: DriftControl::default(),
             bend: 1.0,
             disturbances: 0,
             interleaved: Vec::new(),
-            lanes,
+            lanes: 1,
             rate_hz,
             channels: channels.max(1).into(),
-            period_s: period_frames as f64 / f64::from(rate_hz),
-        })
+            period_s: period_frames.max(1) as f64 / f64::from(rate_hz),
+        }
     }
 
     /// The same speaker for another number of lanes.
-    ///
-    /// # Errors
-    /// As [`Playback::new`].
-    pub fn with_lanes(mut self, lanes: usize) -> Result<Self> {
-        self.resampler = ToDevice::new(self.rate_hz, lanes)?;
+    pub fn with_lanes(mut self, lanes: usize) -> Self {
+        self.resampler = ToDevice::new(self.rate_hz, lanes);
         self.lanes = lanes;
-        Ok(self)
+        self
     }
 
     /// Sets how much audio playback starts with: `wanted_s`, or as much as the callbacks of both
@@ -127,6 +113,11 @@ impl Playback {
     /// See [`DriftControl::drift_ppm`].
     pub fn drift_ppm(&self) -> f64 {
         self.drift.drift_ppm()
+    }
+
+    /// Interleaved samples per second.
+    pub fn samples_per_s(&self) -> f64 {
+        f64::from(self.rate_hz) * self.channels as f64
     }
 
     /// The counters of the queue.

@@ -231,7 +231,10 @@ impl PlaybackSide {
             self.declick.start();
             let mut excess = (queued - target) / channels * channels;
             while excess > 0 && self.have_block(channels) {
-                let left = self.block.as_ref().map_or(0, |block| block.filled - self.position);
+                let left = self
+                    .block
+                    .as_ref()
+                    .map_or(0, |block| block.filled - self.position);
                 let count = left.min(excess);
                 self.advance(count);
                 excess -= count;

@@ -3,7 +3,6 @@
 //! Both ways are a windowed sinc of 64 taps (at the lower rate), which costs half a tap length of
 //! delay: 0.7 ms. The way out can be bent by up to half a percent to follow the device's clock.
 
-use anyhow::{Context, Result};
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{
     Adjustable, Async, FixedAsync, Resampler, SincInterpolationParameters, SincInterpolationType,
@@ -28,27 +27,21 @@ pub struct ToInternal {
 }
 
 impl ToInternal {
-    /// For `lanes` channels at `rate_hz`; at 48 kHz samples pass unchanged.
-    ///
-    /// # Errors
-    /// A rate that no device has.
-    pub fn new(rate_hz: u32, lanes: usize) -> Result<Self> {
-        let engine = if rate_hz == SAMPLE_RATE_HZ {
-            None
-        } else {
-            Some(engine(rate_hz, SAMPLE_RATE_HZ, lanes, FixedAsync::Output)?)
-        };
+    /// For `lanes` channels at `rate_hz`, above 0; at 48 kHz samples pass unchanged.
+    pub fn new(rate_hz: u32, lanes: usize) -> Self {
+        let engine = (rate_hz != SAMPLE_RATE_HZ)
+            .then(|| engine(rate_hz, SAMPLE_RATE_HZ, lanes, FixedAsync::Output));
         let most = engine
             .as_ref()
             .map_or(FRAME_SAMPLES, Async::input_frames_max);
-        Ok(Self {
+        Self {
             engine,
             lanes,
             pending: vec![Vec::with_capacity(8 * most); lanes],
             input: vec![0.0; most * lanes],
             output: vec![0.0; FRAME_SAMPLES * lanes],
             rate_hz,
-        })
+        }
     }
 
     /// The waiting samples of each lane, to append to; all lanes must stay equally long.
@@ -104,19 +97,16 @@ pub struct ToDevice {
 }
 
 impl ToDevice {
-    /// For `lanes` channels to `rate_hz`.
-    ///
-    /// # Errors
-    /// A rate that no device has.
-    pub fn new(rate_hz: u32, lanes: usize) -> Result<Self> {
-        let engine = engine(SAMPLE_RATE_HZ, rate_hz, lanes, FixedAsync::Input)?;
-        Ok(Self {
+    /// For `lanes` channels to `rate_hz`, above 0.
+    pub fn new(rate_hz: u32, lanes: usize) -> Self {
+        let engine = engine(SAMPLE_RATE_HZ, rate_hz, lanes, FixedAsync::Input);
+        Self {
             lanes,
             input: vec![0.0; FRAME_SAMPLES * lanes],
             output: vec![0.0; engine.output_frames_max() * lanes],
             rate_hz,
             engine,
-        })
+        }
     }
 
     /// Delay of the filter, in seconds.
@@ -140,7 +130,7 @@ impl ToDevice {
     }
 }
 
-fn engine(from_hz: u32, to_hz: u32, lanes: usize, fixed: FixedAsync) -> Result<Async<f32>> {
+fn engine(from_hz: u32, to_hz: u32, lanes: usize, fixed: FixedAsync) -> Async<f32> {
     // The transition band is that of 64 taps at the lower rate.
     let taps = TAPS * (from_hz as usize).div_ceil(to_hz.max(1) as usize).max(1);
     let parameters = SincInterpolationParameters::new(taps, WindowFunction::BlackmanHarris2)
@@ -149,7 +139,7 @@ fn engine(from_hz: u32, to_hz: u32, lanes: usize, fixed: FixedAsync) -> Result<A
     let ratio = f64::from(to_hz) / f64::from(from_hz);
     let most = 1.0 + 1.5 * drift::MAX_BEND;
     Async::new_sinc(ratio, most, &parameters, FRAME_SAMPLES, lanes, fixed)
-        .with_context(|| format!("cannot resample from {from_hz} to {to_hz} Hz"))
+        .expect("a ratio of two positive rates")
 }
 
 /// One step of an engine whose buffers have the lengths that it announced.
