@@ -63,14 +63,14 @@ pub fn run(flags: Flags, platform: Platform) -> Result<()> {
     )?;
     let mut daemon = Daemon {
         flags,
-        settings,
+        settings: settings.clone(),
         model,
         noise: None,
         pipeline,
     };
-    daemon.prepare_noise(daemon.settings.mode, &daemon.settings.corrupt.clone())?;
+    daemon.prepare_noise(settings.mode, &settings.corrupt)?;
     let (sender, calls) = bounded(16);
-    if let Some(address) = daemon.settings.metrics {
+    if let Some(address) = settings.metrics {
         metrics::serve(address, sender.clone())?;
     }
     let _server = Server::start(claim, sender)?;
@@ -175,7 +175,7 @@ impl Daemon {
         let kept = "the configuration stays as it was";
         let new = config::resolve(&self.flags).context(kept)?.settings;
         self.prepare_noise(new.mode, &new.corrupt).context(kept)?;
-        self.pipeline.apply(new.pipeline())?;
+        let applied = self.pipeline.apply(new.pipeline());
         let fixed = [
             ("model", new.model != self.settings.model),
             ("light-model", new.light_model != self.settings.light_model),
@@ -192,6 +192,7 @@ impl Daemon {
             metrics: self.settings.metrics,
             ..new
         };
+        applied.context("configuration applied, but for the recording")?;
         Ok(if waiting.is_empty() {
             "configuration applied".into()
         } else {
@@ -231,7 +232,6 @@ fn model_path(settings: &Settings) -> Result<PathBuf> {
 /// Loads the models on the worker's thread, the only one that ever touches libtorch.
 fn loader(full: PathBuf, light: Option<PathBuf>) -> ModelLoader {
     Box::new(move || {
-        tch::set_num_threads(1);
         let load = |path: &Path| -> Result<Box<dyn Fn() -> Box<dyn Denoise>>> {
             let model = Model::load(path, Device::Cpu)?;
             Ok(Box::new(move || Box::new(model.stream())))
