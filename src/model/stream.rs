@@ -24,6 +24,7 @@ struct Weights {
     device: Device,
     stft: Stft,
     autoencoder: Autoencoder,
+    weight_count: usize,
 }
 
 impl Model {
@@ -52,6 +53,11 @@ impl Model {
             device,
             stft: Stft::new(checkpoint.config.window_samples, device),
             autoencoder,
+            weight_count: variables
+                .trainable_variables()
+                .iter()
+                .map(Tensor::numel)
+                .sum(),
         };
         Ok(Self {
             weights: Rc::new(weights),
@@ -66,6 +72,11 @@ impl Model {
     /// How the weights came to be.
     pub fn summary(&self) -> &TrainingSummary {
         &self.weights.summary
+    }
+
+    /// Trained values in the network, running statistics not counted.
+    pub fn weight_count(&self) -> usize {
+        self.weights.weight_count
     }
 
     /// A new stream of one channel.
