@@ -10,6 +10,7 @@ pub mod corruption;
 pub mod dsp;
 pub mod model;
 pub mod pending_file;
+pub mod pipeline;
 pub mod plot;
 pub mod training;
 
