@@ -20,6 +20,8 @@ enum Command {
     Clean(commands::clean::Args),
     Corrupt(commands::corrupt::Args),
     Train(commands::train::Args),
+    Devices(commands::devices::Args),
+    Mic(commands::mic::Args),
 }
 
 impl Cli {
@@ -29,6 +31,8 @@ impl Cli {
             Command::Clean(args) => commands::clean::run(args),
             Command::Corrupt(args) => commands::corrupt::run(args),
             Command::Train(args) => commands::train::run(args),
+            Command::Devices(args) => commands::devices::run(args),
+            Command::Mic(args) => commands::mic::run(args),
         }
     }
 }

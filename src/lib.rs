@@ -7,12 +7,14 @@ pub mod audio;
 pub mod cli;
 pub mod commands;
 pub mod corruption;
+pub mod devices;
 pub mod dsp;
 pub mod model;
 pub mod pending_file;
 pub mod pipeline;
 pub mod plot;
 pub mod training;
+pub mod virtual_mic;
 
 /// The one sample rate inside the program, in Hz; files and devices are resampled at the edges.
 pub const SAMPLE_RATE_HZ: u32 = 48_000;

@@ -2,4 +2,6 @@
 
 pub mod clean;
 pub mod corrupt;
+pub mod devices;
+pub mod mic;
 pub mod train;
