@@ -24,6 +24,7 @@ enum Command {
     Corrupt(commands::corrupt::Args),
     Train(commands::train::Args),
     Bench(commands::bench::Args),
+    Run(commands::run::Args),
     Status(commands::status::Args),
     Mode(commands::mode::Args),
     Set(commands::set::Args),
@@ -31,6 +32,8 @@ enum Command {
     Reload(commands::reload::Args),
     Config(commands::config::Args),
     Service(commands::service::Args),
+    Devices(commands::devices::Args),
+    Mic(commands::mic::Args),
 }
 
 impl Cli {
@@ -41,6 +44,7 @@ impl Cli {
             Command::Corrupt(args) => commands::corrupt::run(args),
             Command::Train(args) => commands::train::run(args),
             Command::Bench(args) => commands::bench::run(args),
+            Command::Run(args) => commands::run::run(args),
             Command::Status(args) => commands::status::run(args),
             Command::Mode(args) => commands::mode::run(args),
             Command::Set(args) => commands::set::run(args),
@@ -48,6 +52,8 @@ impl Cli {
             Command::Reload(args) => commands::reload::run(args),
             Command::Config(args) => commands::config::run(args),
             Command::Service(args) => commands::service::run(args),
+            Command::Devices(args) => commands::devices::run(args),
+            Command::Mic(args) => commands::mic::run(args),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod corruption;
 pub mod cpu_time;
+pub mod devices;
 pub mod dsp;
 pub mod model;
 pub mod pending_file;
@@ -17,6 +18,7 @@ pub mod plot;
 pub mod service;
 pub mod terminal;
 pub mod training;
+pub mod virtual_mic;
 
 /// The one sample rate inside the program, in Hz; files and devices are resampled at the edges.
 pub const SAMPLE_RATE_HZ: u32 = 48_000;

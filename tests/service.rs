@@ -309,10 +309,9 @@ fn prometheus_gets_its_text() {
     );
     assert!(get("GET / HTTP/1.0\n\n").starts_with("HTTP/1.1 404"));
     assert!(get("POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405"));
-    assert_eq!(
-        get(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(20_000))),
-        ""
-    );
+    let mut endless = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    endless.write_all(&[b'x'; 20_000]).unwrap();
+    assert!(get("GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200"));
 
     home.say("stop").ok();
     daemon.join().unwrap().unwrap();
