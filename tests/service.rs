@@ -241,7 +241,7 @@ fn abuse_of_the_socket_reaches_nobody_else() {
         b"\n",
         b"\xff\xfe\n",
         b"{\"command\":\"mode\"}\n",
-        b"{\"command\":\"status\",\"extra\":1}\n",
+        b"{\"command\":\"mode\",\"mode\":\"clean\",\"extra\":1}\n",
         b"{\"command\":\"set\",\"key\":\"model\",\"value\":\"x\"}\n",
         b"[[[[[[[[\n",
     ] {
