@@ -1,0 +1,239 @@
+//! One channel's way through the worker.
+//!
+//! ```text
+//! input ─ gain ─┬──────────────┬─ (1−n) ─┬─ delay ─ (1 − Σ shares) ─┬─ output
+//!               └─ + corruption ──── n ──┴─ model ──────── share ───┘
+//! ```
+//! The dry path is delayed as much as the model delays, so no crossfade combs. Mode, attenuation
+//! limit and mix are nothing but the noise share n and the model's share, and every change of them
+//! is a ramp. A model that was at rest first runs unheard until it knows the sound, and a change
+//! of model happens when the new one does.
+
+use std::time::Duration;
+
+use super::denoise::Denoise;
+use super::ramp::Ramp;
+use super::settings::Sound;
+use super::stats::Level;
+use super::{Corruption, FRAME_SAMPLES};
+
+/// Frames that a model hears before it is heard: 100 ms.
+const WARM_UP_FRAMES: usize = 10;
+/// Quieter samples are digital silence; dither of 16 bits is louder.
+const SILENCE: f32 = 1e-6;
+
+/// One channel: gain, corruption, models and the dry path.
+pub struct Lane {
+    gain: Ramp,
+    noise: Ramp,
+    corruption: Option<Corruption>,
+    /// The full model, then the light one if there is one.
+    tiers: Vec<Tier>,
+    active: Option<usize>,
+    delay: Vec<f32>,
+    silent_frames: u64,
+    idle_frames: u64,
+    corrupted: Vec<f32>,
+    dry: Vec<f32>,
+}
+
+struct Tier {
+    model: Box<dyn Denoise>,
+    share: Ramp,
+    /// Frames heard since it was last reset; 0 while it rests.
+    heard: usize,
+    output: Vec<f32>,
+}
+
+/// Mean squares of one frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Powers {
+    pub captured: f32,
+    /// What the model hears, delayed to be in line with `played`.
+    pub dry: f32,
+    pub played: f32,
+}
+
+impl Powers {
+    /// Sums over channels.
+    pub fn add(&mut self, other: Self) {
+        self.captured += other.captured;
+        self.dry += other.dry;
+        self.played += other.played;
+    }
+
+    /// Moves a `share` of the way to `other`: a running mean.
+    pub fn approach(&mut self, other: Self, share: f32) {
+        self.captured += share * (other.captured - self.captured);
+        self.dry += share * (other.dry - self.dry);
+        self.played += share * (other.played - self.played);
+    }
+}
+
+impl Lane {
+    /// A lane of the given models, which must all delay equally.
+    pub fn new(models: Vec<Box<dyn Denoise>>, sound: &Sound, idle_after: Duration) -> Self {
+        let delay = models.first().map_or(0, |model| model.delay_samples());
+        let tier = |model| Tier {
+            model,
+            share: Ramp::new(0.0),
+            heard: 0,
+            output: vec![0.0; FRAME_SAMPLES],
+        };
+        let mut lane = Self {
+            gain: Ramp::new(amplitude(sound.input_gain_db)),
+            noise: Ramp::new(f32::from(sound.mode.corrupts())),
+            corruption: None,
+            tiers: models.into_iter().map(tier).collect(),
+            active: None,
+            delay: Vec::with_capacity(delay + FRAME_SAMPLES),
+            silent_frames: 0,
+            idle_frames: 0,
+            corrupted: vec![0.0; FRAME_SAMPLES],
+            dry: vec![0.0; FRAME_SAMPLES],
+        };
+        lane.delay.resize(delay, 0.0);
+        lane.set_idle_after(idle_after);
+        // The first frame has no past that a model would have to hear first.
+        let wet = wet_share(sound);
+        if let Some(tier) = lane.tiers.first_mut().filter(|_| wet > 0.0) {
+            tier.share = Ramp::new(wet);
+            tier.heard = WARM_UP_FRAMES;
+            lane.active = Some(0);
+        }
+        lane
+    }
+
+    /// Replaces the noise of the corrupting modes.
+    pub fn set_corruption(&mut self, corruption: Option<Corruption>) {
+        self.corruption = corruption;
+    }
+
+    /// What [`Lane::set_corruption`] set.
+    pub fn into_corruption(self) -> Option<Corruption> {
+        self.corruption
+    }
+
+    /// How much later than the input the output is, in seconds.
+    pub fn delay_s(&self) -> f64 {
+        self.delay.len() as f64 / f64::from(crate::SAMPLE_RATE_HZ)
+    }
+
+    /// How long a digital silence must last for the models to rest.
+    pub fn set_idle_after(&mut self, silence: Duration) {
+        self.idle_frames = (silence.as_millis() / 10) as u64;
+    }
+
+    /// Whether the models rest because there is nothing to clean.
+    pub fn idle(&self) -> bool {
+        self.silent_frames > self.idle_frames
+    }
+
+    /// Processes one frame in place, on the way to what `sound` asks for and `level` permits.
+    pub fn process(&mut self, frame: &mut [f32], sound: &Sound, level: Level) -> Powers {
+        let captured = mean_square(frame);
+        self.prepare_source(frame, sound);
+        self.delay.extend_from_slice(frame);
+        self.dry.copy_from_slice(&self.delay[..FRAME_SAMPLES]);
+        self.delay.drain(..FRAME_SAMPLES);
+        let dry = mean_square(&self.dry);
+        self.run_models(frame, sound, level);
+
+        frame.copy_from_slice(&self.dry);
+        for tier in self.tiers.iter_mut().filter(|tier| tier.heard > 0) {
+            for ((out, dry), clean) in frame.iter_mut().zip(&self.dry).zip(&tier.output) {
+                *out += tier.share.advance() * (clean - dry);
+            }
+        }
+        Powers {
+            captured,
+            dry,
+            played: mean_square(frame),
+        }
+    }
+
+    /// Gain and corruption, and whether it is silent after them.
+    fn prepare_source(&mut self, frame: &mut [f32], sound: &Sound) {
+        self.gain.go_to(amplitude(sound.input_gain_db));
+        for sample in frame.iter_mut() {
+            // What a broken driver delivers must not stay in the models' memory.
+            *sample = if sample.is_finite() {
+                *sample * self.gain.advance()
+            } else {
+                0.0
+            };
+        }
+        self.noise.go_to(f32::from(sound.mode.corrupts()));
+        if let Some(corrupt) = &mut self.corruption
+            && !self.noise.rests_at(0.0)
+        {
+            self.corrupted.copy_from_slice(frame);
+            corrupt(&mut self.corrupted);
+            for (sample, noisy) in frame.iter_mut().zip(&self.corrupted) {
+                *sample += self.noise.advance() * (noisy - *sample);
+            }
+        }
+        if frame.iter().all(|sample| sample.abs() < SILENCE) {
+            self.silent_frames += 1;
+        } else {
+            if self.idle() {
+                // After silence a model is as good as new: no need to warm it up.
+                for tier in self.tiers.iter_mut().filter(|tier| tier.heard > 0) {
+                    tier.model.reset();
+                }
+            }
+            self.silent_frames = 0;
+        }
+    }
+
+    fn run_models(&mut self, source: &[f32], sound: &Sound, level: Level) {
+        let wet = wet_share(sound);
+        let wanted = match level {
+            _ if wet == 0.0 => None,
+            Level::Full => Some(0),
+            Level::Light => Some(self.tiers.len() - 1),
+            Level::Bypass => None,
+        };
+        let idle = self.idle();
+        let ready = wanted.is_none_or(|n| self.tiers[n].heard >= WARM_UP_FRAMES || idle);
+        if ready {
+            self.active = wanted;
+        }
+        for (n, tier) in self.tiers.iter_mut().enumerate() {
+            tier.share
+                .go_to(if self.active == Some(n) { wet } else { 0.0 });
+            let needed = wanted == Some(n) || !tier.share.rests_at(0.0);
+            if !needed {
+                tier.heard = 0;
+                continue;
+            }
+            if tier.heard == 0 {
+                tier.model.reset();
+            }
+            tier.heard += 1;
+            if idle {
+                tier.output.fill(0.0);
+            } else {
+                tier.model.process(source, &mut tier.output);
+            }
+        }
+    }
+}
+
+/// How much of the model's output is heard.
+fn wet_share(sound: &Sound) -> f32 {
+    if sound.mode.cleans() {
+        sound.mix * (1.0 - amplitude(-sound.atten_limit_db))
+    } else {
+        0.0
+    }
+}
+
+fn mean_square(samples: &[f32]) -> f32 {
+    samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32
+}
+
+/// −∞ dB is 0.
+fn amplitude(db: f32) -> f32 {
+    10f32.powf(db / 20.0)
+}
