@@ -20,6 +20,7 @@ enum Command {
     Clean(commands::clean::Args),
     Corrupt(commands::corrupt::Args),
     Train(commands::train::Args),
+    Bench(commands::bench::Args),
 }
 
 impl Cli {
@@ -29,6 +30,7 @@ impl Cli {
             Command::Clean(args) => commands::clean::run(args),
             Command::Corrupt(args) => commands::corrupt::run(args),
             Command::Train(args) => commands::train::run(args),
+            Command::Bench(args) => commands::bench::run(args),
         }
     }
 }
