@@ -30,10 +30,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 fn table(devices: &[DeviceInfo]) -> String {
     let mut text = String::new();
-    for (direction, title) in [
-        (Direction::Input, "Inputs"),
-        (Direction::Output, "Outputs"),
-    ] {
+    for (direction, title) in [(Direction::Input, "Inputs"), (Direction::Output, "Outputs")] {
         text += &format!("{title}\n");
         let rows: Vec<[String; 4]> = devices
             .iter()
@@ -90,7 +87,12 @@ mod tests {
         };
         let devices = [
             device("pulseaudio:usb", "Yeti", true, vec![48_000]),
-            device("alsa:default", "Default device", false, vec![8_000, 44_100, 192_000]),
+            device(
+                "alsa:default",
+                "Default device",
+                false,
+                vec![8_000, 44_100, 192_000],
+            ),
         ];
         assert_eq!(
             table(&devices),

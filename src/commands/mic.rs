@@ -42,7 +42,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Action::Remove => println!(
             "\"{}\" {}",
             virtual_mic::NAME,
-            if virtual_mic::remove()? { "is removed" } else { "was not installed" }
+            if virtual_mic::remove()? {
+                "is removed"
+            } else {
+                "was not installed"
+            }
         ),
         Action::Status => return status(),
     }

@@ -47,7 +47,10 @@ impl CpalBackend {
     /// The server, connected to anew if need be. A client of cpal cannot be closed, so it is kept
     /// for as long as its server lives.
     fn pulse(&mut self) -> Result<&Pulse, DeviceError> {
-        self.pulse = self.pulse.take().filter(|pulse| pulse.watch.survey().is_ok());
+        self.pulse = self
+            .pulse
+            .take()
+            .filter(|pulse| pulse.watch.survey().is_ok());
         let pulse = match self.pulse.take() {
             Some(pulse) => pulse,
             None => Pulse {
@@ -112,7 +115,8 @@ impl CpalBackend {
         let (wish, name) = (wish.clone(), id.id().to_owned());
         let for_stream = events.clone();
         let opened = within(OPENING, move || {
-            let gone = || DeviceError::new(DeviceErrorKind::NotAvailable, format!("no device {id}"));
+            let gone =
+                || DeviceError::new(DeviceErrorKind::NotAvailable, format!("no device {id}"));
             // Some hosts have one id for both directions.
             let found = host.devices()?.find(|device| {
                 device.id().is_ok_and(|own| own == id)
@@ -123,12 +127,14 @@ impl CpalBackend {
             });
             stream::open(&found.ok_or_else(gone)?, &wish, side, for_stream)
         });
-        let (stream, format) = opened.unwrap_or_else(|| Err(hangs())).inspect_err(|error| {
-            // The connection that cpal has may have broken alone.
-            if matches!(error.kind, DeviceErrorKind::Invalidated) {
-                self.pulse = None;
-            }
-        })?;
+        let (stream, format) = opened
+            .unwrap_or_else(|| Err(hangs()))
+            .inspect_err(|error| {
+                // The connection that cpal has may have broken alone.
+                if matches!(error.kind, DeviceErrorKind::Invalidated) {
+                    self.pulse = None;
+                }
+            })?;
         let watched = match &self.pulse {
             Some(pulse) if device.host == HostId::PulseAudio.to_string() => {
                 Some(pulse.watch.add(direction, &name, events))
@@ -147,10 +153,15 @@ impl Backend for CpalBackend {
             Err(error) if had_pulse => return Err(error),
             Err(_) => Vec::new(),
         };
+        let default_host = self.default_host()?;
         for host in cpal::available_hosts() {
             if host != HostId::PulseAudio {
                 // One host that fails must not hide the others' devices.
-                devices.extend(self.devices_of(host).unwrap_or_default());
+                let mut others = self.devices_of(host).unwrap_or_default();
+                for device in &mut others {
+                    device.is_default &= host == default_host;
+                }
+                devices.extend(others);
             }
         }
         Ok(devices)
@@ -160,7 +171,9 @@ impl Backend for CpalBackend {
         match self.default_host()? {
             HostId::PulseAudio => {
                 let survey = self.pulse()?.watch.survey()?;
-                Ok(survey.default_device(direction).map(|name| super::pulse::id(&name)))
+                Ok(survey
+                    .default_device(direction)
+                    .map(|name| super::pulse::id(&name)))
             }
             // Without a server "default" is a device of that name, which moves by itself.
             _ => Ok(None),
@@ -258,7 +271,11 @@ fn list(host: &cpal::Host) -> Result<Vec<DeviceInfo>, cpal::Error> {
                 direction,
                 is_default,
                 rates_hz,
-                channels: ranges.iter().map(|range| range.channels()).max().unwrap_or(0),
+                channels: ranges
+                    .iter()
+                    .map(|range| range.channels())
+                    .max()
+                    .unwrap_or(0),
             }
         };
         // A device that cannot be asked, such as a busy one, does not take this direction now.
@@ -282,7 +299,9 @@ fn list(host: &cpal::Host) -> Result<Vec<DeviceInfo>, cpal::Error> {
 /// Whether an ALSA device is the default or a sound card, converting or not, by the card's name:
 /// there are dozens of other plug-ins, and numbers of cards change.
 fn is_plain(id: &str) -> bool {
-    let card = id.strip_prefix("hw:CARD=").or(id.strip_prefix("plughw:CARD="));
+    let card = id
+        .strip_prefix("hw:CARD=")
+        .or(id.strip_prefix("plughw:CARD="));
     id == "default" || card.is_some_and(|card| !card.starts_with(|c: char| c.is_ascii_digit()))
 }
 

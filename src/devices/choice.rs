@@ -15,9 +15,9 @@ pub fn find<'a>(
 ) -> Result<&'a DeviceInfo, DeviceError> {
     let all = || devices.iter().filter(move |d| d.direction == direction);
     match choice {
-        DeviceChoice::Default => all().find(|d| d.is_default).ok_or_else(|| {
-            not_available(format!("there is no default {direction} device"), all())
-        }),
+        DeviceChoice::Default => all()
+            .find(|d| d.is_default)
+            .ok_or_else(|| not_available(format!("there is no default {direction} device"), all())),
         DeviceChoice::Id(id) => all()
             .find(|device| device.id == *id)
             .ok_or_else(|| not_available(format!("there is no {direction} device {id}"), all())),
@@ -116,14 +116,21 @@ mod tests {
         let default = id_of(DeviceChoice::Default, Direction::Input);
         assert_eq!(default.unwrap(), "pulseaudio:headset");
         let blue = DeviceChoice::NamePart("blue".into());
-        assert_eq!(id_of(blue, Direction::Output).unwrap(), "pulseaudio:speaker");
+        assert_eq!(
+            id_of(blue, Direction::Output).unwrap(),
+            "pulseaudio:speaker"
+        );
     }
 
     #[test]
     fn says_what_fits_and_what_there_is() {
         let ambiguous = part("blue").unwrap_err();
         assert_eq!(ambiguous.kind, DeviceErrorKind::Unsupported);
-        assert!(ambiguous.message.contains("pulseaudio:usb, pulseaudio:usb-2"));
+        assert!(
+            ambiguous
+                .message
+                .contains("pulseaudio:usb, pulseaudio:usb-2")
+        );
         let missing = part("webcam").unwrap_err();
         assert_eq!(missing.kind, DeviceErrorKind::NotAvailable);
         assert!(missing.message.contains("pulseaudio:headset"));

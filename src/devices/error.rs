@@ -83,10 +83,16 @@ mod tests {
             (ErrorKind::DeviceChanged, DeviceErrorKind::Changed),
             (ErrorKind::Xrun, DeviceErrorKind::Xrun),
             (ErrorKind::RealtimeDenied, DeviceErrorKind::RealtimeDenied),
-            (ErrorKind::PermissionDenied, DeviceErrorKind::PermissionDenied),
+            (
+                ErrorKind::PermissionDenied,
+                DeviceErrorKind::PermissionDenied,
+            ),
             (ErrorKind::InvalidInput, DeviceErrorKind::Unsupported),
             (ErrorKind::UnsupportedConfig, DeviceErrorKind::Unsupported),
-            (ErrorKind::UnsupportedOperation, DeviceErrorKind::Unsupported),
+            (
+                ErrorKind::UnsupportedOperation,
+                DeviceErrorKind::Unsupported,
+            ),
             (ErrorKind::BackendError, DeviceErrorKind::Other),
             (ErrorKind::Other, DeviceErrorKind::Other),
         ];

@@ -4,7 +4,7 @@
 //! wait-free ends: they never block, lock, allocate or log.
 
 use cpal::traits::{DeviceTrait, StreamTrait};
-use cpal::{BufferSize, SampleFormat, StreamConfig, SupportedBufferSize};
+use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig, SupportedBufferSize};
 use cpal::{SupportedStreamConfig, SupportedStreamConfigRange};
 use crossbeam_channel::Sender;
 
@@ -123,21 +123,21 @@ fn choose(
                 .map(|range| (rate_hz, *range))
         })
     };
-    let wished = [wish.rate_hz, Some(SAMPLE_RATE_HZ), Some(default.sample_rate())];
-    let (rate_hz, range) = wished
-        .into_iter()
-        .flatten()
-        .find_map(best)
-        .ok_or_else(|| {
-            let offered: Vec<_> = supported.iter().map(|range| format!("{range:?}")).collect();
-            DeviceError::new(
-                DeviceErrorKind::Unsupported,
-                format!(
-                    "the device takes neither f32 nor i32 nor i16 samples; it offers: {}",
-                    offered.join(", ")
-                ),
-            )
-        })?;
+    let wished = [
+        wish.rate_hz,
+        Some(SAMPLE_RATE_HZ),
+        Some(default.sample_rate()),
+    ];
+    let (rate_hz, range) = wished.into_iter().flatten().find_map(best).ok_or_else(|| {
+        let offered: Vec<_> = supported.iter().map(|range| format!("{range:?}")).collect();
+        DeviceError::new(
+            DeviceErrorKind::Unsupported,
+            format!(
+                "the device takes neither f32 nor i32 nor i16 samples; it offers: {}",
+                offered.join(", ")
+            ),
+        )
+    })?;
     let (shortest, longest) = PERIOD_LIMITS_MS;
     let period_ms = wish.period_ms.unwrap_or(PERIOD_MS).clamp(shortest, longest);
     let frames = (rate_hz as f32 * period_ms / 1000.0).round() as u32;
@@ -165,7 +165,12 @@ fn build<T: DeviceSample>(
         buffer_size: BufferSize::Fixed(format.period_frames as u32),
     };
     let direction = side.direction();
+    let mut last = None;
     let report = move |error: cpal::Error| {
+        // Each of a stream's threads tells of its end.
+        if last.replace(error.kind()) == Some(error.kind()) && error.kind() != ErrorKind::Xrun {
+            return;
+        }
         let kind = StreamEventKind::Error(error.into());
         // A full channel already holds enough reasons to act.
         let _ = events.try_send(StreamEvent { direction, kind });

@@ -12,7 +12,8 @@ use crate::pending_file::PendingFile;
 
 /// The start script of a user replaces this one, so it has to include it.
 const SYSTEM_SCRIPT: &str = "/etc/pulse/default.pa";
-const BEGIN: &str = "### denoised: the virtual microphone; `denoised mic remove` removes this block";
+const BEGIN: &str =
+    "### denoised: the virtual microphone; `denoised mic remove` removes this block";
 const END: &str = "### denoised: end";
 
 /// Who loads the modules.
@@ -129,7 +130,11 @@ fn with_block(others: &str) -> String {
         .iter()
         .map(|module| format!("load-module {} {}\n", module.name, module.arguments()))
         .collect();
-    let newline = if others.is_empty() || others.ends_with('\n') { "" } else { "\n" };
+    let newline = if others.is_empty() || others.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
     // Without sound is worse than without the microphone: no command's failure ends the server.
     format!("{others}{newline}{BEGIN}\n{include}.nofail\n{commands}{END}\n")
 }

@@ -47,7 +47,9 @@ impl Connection {
         })?;
         let socket = UnixStream::connect(&path)
             .map_err(|error| unavailable(format!("{}: {error}", path.display())))?;
-        socket.set_write_timeout(Some(PATIENCE)).map_err(ProtocolError::Io)?;
+        socket
+            .set_write_timeout(Some(PATIENCE))
+            .map_err(ProtocolError::Io)?;
         let mut connection = Self {
             socket: BufReader::new(socket),
             version: protocol::MAX_VERSION,
@@ -74,7 +76,7 @@ impl Connection {
         Ok(())
     }
 
-    /// All devices and defaults.
+    /// All devices and defaults, and who records.
     ///
     /// # Errors
     /// `HostUnavailable` when the server does not answer.
@@ -83,6 +85,7 @@ impl Connection {
             server: self.ask(&Command::GetServerInfo)?,
             sinks: self.ask(&Command::GetSinkInfoList)?,
             sources: self.ask(&Command::GetSourceInfoList)?,
+            recordings: self.ask(&Command::GetSourceOutputInfoList)?,
         })
     }
 
@@ -122,14 +125,18 @@ impl Connection {
         Ok(self.tell(&Command::SetDefaultSource(c_string(name)?))?)
     }
 
-    /// From now on [`Connection::wait`] tells of devices that come, go, start or stop and of
-    /// changed defaults.
+    /// From now on [`Connection::wait`] tells of devices that come and go, of programs that start
+    /// or stop recording, and of changed defaults.
     ///
     /// # Errors
     /// As [`Connection::survey`].
     pub fn subscribe(&mut self) -> Result<(), DeviceError> {
-        let mask = SubscriptionMask::SINK | SubscriptionMask::SOURCE | SubscriptionMask::SERVER;
-        Ok(self.tell(&Command::Subscribe(mask))?)
+        Ok(self.tell(&Command::Subscribe(
+            SubscriptionMask::SINK
+                | SubscriptionMask::SOURCE
+                | SubscriptionMask::SOURCE_OUTPUT
+                | SubscriptionMask::SERVER,
+        ))?)
     }
 
     /// Waits for something to change.
@@ -151,7 +158,11 @@ impl Connection {
     /// # Errors
     /// Out of file handles.
     pub fn closer(&self) -> Result<impl Fn() + Send + Sync + use<>, DeviceError> {
-        let socket = self.socket.get_ref().try_clone().map_err(ProtocolError::Io)?;
+        let socket = self
+            .socket
+            .get_ref()
+            .try_clone()
+            .map_err(ProtocolError::Io)?;
         Ok(move || {
             // An error means that it has ended already.
             let _ = socket.shutdown(Shutdown::Both);
@@ -195,7 +206,9 @@ impl Connection {
         let header = protocol::read_descriptor(&mut self.socket)?;
         if header.length > LONGEST_MESSAGE {
             let bytes = header.length;
-            return Err(ProtocolError::Invalid(format!("a message of {bytes} bytes")));
+            return Err(ProtocolError::Invalid(format!(
+                "a message of {bytes} bytes"
+            )));
         }
         let mut message = [0; protocol::DESCRIPTOR_SIZE];
         protocol::encode_descriptor(&mut message, &header);

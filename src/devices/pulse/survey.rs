@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use pulseaudio::protocol::{SinkInfo, SourceFlags, SourceInfo, SourceState, ServerInfo};
+use pulseaudio::protocol::{ServerInfo, SinkInfo, SourceFlags, SourceInfo, SourceOutputInfo};
 
 use super::{VIRTUAL_SINK, VIRTUAL_SOURCE};
 use crate::pipeline::{DeviceInfo, Direction};
@@ -13,32 +13,47 @@ pub struct Survey {
     pub server: ServerInfo,
     pub sinks: Vec<SinkInfo>,
     pub sources: Vec<SourceInfo>,
+    /// Streams that record a source.
+    pub recordings: Vec<SourceOutputInfo>,
 }
 
 impl Survey {
     /// Inputs, then outputs.
     pub fn devices(&self) -> Vec<DeviceInfo> {
-        let describe = |direction, name: &CString, description: &Option<CString>, rate_hz, channels| {
-            let name = text(name);
-            DeviceInfo {
-                id: id(&name),
-                host: HOST.into(),
-                direction,
-                is_default: self.default_device(direction).as_deref() == Some(&name),
-                rates_hz: vec![rate_hz],
-                channels: u16::from(channels),
-                name: description.as_ref().map_or_else(|| name.clone(), text),
-            }
-        };
+        let describe =
+            |direction, name: &CString, description: &Option<CString>, rate_hz, channels| {
+                let name = text(name);
+                DeviceInfo {
+                    id: id(&name),
+                    host: HOST.into(),
+                    direction,
+                    is_default: self.default_device(direction).as_deref() == Some(&name),
+                    rates_hz: vec![rate_hz],
+                    channels: u16::from(channels),
+                    name: description.as_ref().map_or_else(|| name.clone(), text),
+                }
+            };
         let inputs = self.sources.iter().map(|source| {
             let spec = source.sample_spec;
             let (name, description) = (&source.name, &source.description);
-            describe(Direction::Input, name, description, spec.sample_rate, spec.channels)
+            describe(
+                Direction::Input,
+                name,
+                description,
+                spec.sample_rate,
+                spec.channels,
+            )
         });
         let outputs = self.sinks.iter().map(|sink| {
             let spec = sink.sample_spec;
             let (name, description) = (&sink.name, &sink.description);
-            describe(Direction::Output, name, description, spec.sample_rate, spec.channels)
+            describe(
+                Direction::Output,
+                name,
+                description,
+                spec.sample_rate,
+                spec.channels,
+            )
         });
         inputs.chain(outputs).collect()
     }
@@ -74,7 +89,9 @@ impl Survey {
     pub fn has_listeners(&self, sink: &str) -> Option<bool> {
         let microphone = (sink == VIRTUAL_SINK).then_some(VIRTUAL_SOURCE)?;
         let source = self.sources.iter().find(|s| text(&s.name) == microphone)?;
-        Some(source.state == SourceState::Running)
+        // The source's own state is no help: PipeWire runs it whether or not it is recorded.
+        let listens = |r: &SourceOutputInfo| r.source_index == source.index && !r.corked;
+        Some(self.recordings.iter().any(listens))
     }
 }
 
@@ -104,7 +121,11 @@ mod tests {
             name: CString::new(name).unwrap(),
             monitor_of_sink_index: monitor_of.map(|_| 1),
             monitor_of_sink_name: monitor_of.map(|sink| CString::new(sink).unwrap()),
-            flags: if hardware { SourceFlags::HARDWARE } else { SourceFlags::empty() },
+            flags: if hardware {
+                SourceFlags::HARDWARE
+            } else {
+                SourceFlags::empty()
+            },
             ..SourceInfo::default()
         }
     }
@@ -123,6 +144,7 @@ mod tests {
                 source("effect", None, false),
                 source("usb", None, true),
             ],
+            recordings: Vec::new(),
         }
     }
 
@@ -134,7 +156,11 @@ mod tests {
         assert_eq!(default("denoised_mic"), "usb");
         assert_eq!(default("denoised.monitor"), "usb");
         let marked: Vec<_> = survey("denoised_mic").devices();
-        let marked: Vec<_> = marked.iter().filter(|d| d.is_default).map(|d| &d.id).collect();
+        let marked: Vec<_> = marked
+            .iter()
+            .filter(|d| d.is_default)
+            .map(|d| &d.id)
+            .collect();
         assert_eq!(marked, ["pulseaudio:usb"]);
     }
 
@@ -143,7 +169,15 @@ mod tests {
         let mut survey = survey("usb");
         assert_eq!(survey.has_listeners("speaker"), None);
         assert_eq!(survey.has_listeners("denoised"), Some(false));
-        survey.sources[1].state = SourceState::Running;
+        survey.sources[1].index = 7;
+        let recording = |corked| SourceOutputInfo {
+            source_index: 7,
+            corked,
+            ..SourceOutputInfo::default()
+        };
+        survey.recordings = vec![recording(true)];
+        assert_eq!(survey.has_listeners("denoised"), Some(false), "paused");
+        survey.recordings.push(recording(false));
         assert_eq!(survey.has_listeners("denoised"), Some(true));
     }
 }

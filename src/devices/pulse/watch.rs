@@ -10,9 +10,7 @@ use std::thread;
 use crossbeam_channel::Sender;
 
 use super::{Connection, Survey};
-use crate::pipeline::{
-    DeviceError, DeviceErrorKind, Direction, StreamEvent, StreamEventKind,
-};
+use crate::pipeline::{DeviceError, DeviceErrorKind, Direction, StreamEvent, StreamEventKind};
 
 /// A watched server; dropping it ends the watch.
 pub struct Watch {
@@ -95,7 +93,9 @@ impl Watch {
             listeners: None,
             wanted: Arc::downgrade(&wanted),
         });
-        let State { survey, streams, .. } = &mut *state;
+        let State {
+            survey, streams, ..
+        } = &mut *state;
         // It may have gone while the stream was being opened.
         streams.retain_mut(|stream| stream.update(survey));
         Watched(wanted)
