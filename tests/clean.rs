@@ -1,11 +1,12 @@
 //! `denoised clean` as its users meet it. The weights are untrained: these tests are about files,
 //! not about how well noise goes.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use denoised::model::ModelConfig;
@@ -24,7 +25,7 @@ static MODEL: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
     };
     let variables = tch::nn::VarStore::new(tch::Device::Cpu);
     Autoencoder::new(variables.root(), &config);
-    let tensors: HashMap<_, _> = variables.variables();
+    let tensors = variables.variables().into_iter().collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     Checkpoint {
@@ -80,8 +81,7 @@ impl Shell {
     }
 
     fn clean_with_stdin(&self, arguments: &str, stdin: &[u8]) -> Said {
-        let output = Command::cargo_bin("denoised")
-            .unwrap()
+        let output = Command::new(assert_cmd::cargo::cargo_bin!("denoised"))
             .current_dir(self.0.path())
             .env("DENOISED_MODEL", &MODEL.1)
             .arg("clean")
@@ -505,5 +505,37 @@ fn contradictions_are_explained() {
         .fails_saying(&["none.safetensors"]);
     assert_eq!(shell.clean("a.wav --mix 2").code, 2);
     assert_eq!(shell.clean("a.wav --atten-limit-db -3").code, 2);
+    assert_eq!(shell.files(), ["a.wav"]);
+}
+
+#[test]
+fn nothing_appears_before_it_is_complete_and_ctrl_c_leaves_nothing() {
+    let shell = Shell::new();
+    let wav = fs::read(shell.speech("a.wav")).unwrap();
+    let mut running = std::process::Command::new(assert_cmd::cargo::cargo_bin!("denoised"))
+        .current_dir(shell.0.path())
+        .env("DENOISED_MODEL", &MODEL.1)
+        .args(["clean", "-", "-o", "out.wav"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = running.stdin.take().unwrap();
+    stdin.write_all(&wav[..9000]).unwrap();
+    let started = Instant::now();
+    while shell.files().len() < 2 {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "no temporary file"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!shell.path("out.wav").exists());
+    // SAFETY: the process is a child that has not been waited for.
+    unsafe { libc::kill(running.id() as i32, libc::SIGINT) };
+    std::thread::sleep(Duration::from_millis(200));
+    stdin.write_all(&wav[9000..]).unwrap();
+    drop(stdin);
+    assert_eq!(running.wait().unwrap().code(), Some(130));
     assert_eq!(shell.files(), ["a.wav"]);
 }

@@ -2,6 +2,7 @@
 
 mod compressed;
 pub mod decode;
+pub mod files;
 pub mod resample;
 mod wav_read;
 pub mod wav_write;

@@ -165,3 +165,95 @@ fn decode(mut bytes: &[u8], wav: hound::WavSpec, sample_bytes: u16) -> Result<f3
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        let mut chunk = kind.to_vec();
+        chunk.extend((content.len() as u32).to_le_bytes());
+        chunk.extend(content);
+        chunk.extend(vec![0; content.len() % 2]);
+        chunk
+    }
+
+    fn format(tag: u16, channels: u16, block_bytes: u16, bits: u16) -> Vec<u8> {
+        let rate = 16_000u32;
+        let mut format = tag.to_le_bytes().to_vec();
+        format.extend(channels.to_le_bytes());
+        format.extend(rate.to_le_bytes());
+        format.extend((rate * u32::from(block_bytes)).to_le_bytes());
+        format.extend(block_bytes.to_le_bytes());
+        format.extend(bits.to_le_bytes());
+        chunk(b"fmt ", &format)
+    }
+
+    fn read(chunks: &[Vec<u8>]) -> Result<(Spec, Vec<Vec<f32>>)> {
+        let stream = [b"RIFF\0\0\0\0WAVE".to_vec(), chunks.concat()].concat();
+        let mut source = WavSource::new(Box::new(Cursor::new(stream)))?;
+        let spec = source.spec();
+        let mut planar = vec![Vec::new(); spec.channels];
+        while source.read(&mut planar, 3)? > 0 {}
+        Ok((spec, planar))
+    }
+
+    #[test]
+    fn other_chunks_are_skipped_with_their_padding() {
+        let odd = chunk(b"LIST", b"odd");
+        let data = chunk(b"data", &[0, 0x40, 0, 0xC0]);
+        let (spec, planar) = read(&[odd.clone(), format(1, 2, 4, 16), odd, data]).unwrap();
+        assert_eq!(spec.frames, Some(1));
+        assert_eq!(planar, [[0.5], [-0.5]]);
+    }
+
+    #[test]
+    fn full_scale_is_one_in_every_format() {
+        for (format, half) in [
+            (format(1, 1, 1, 8), vec![0xC0]),
+            (format(1, 1, 2, 16), vec![0, 0x40]),
+            (format(1, 1, 3, 24), vec![0, 0, 0x40]),
+            (format(1, 1, 4, 32), vec![0, 0, 0, 0x40]),
+            (format(1, 1, 4, 24), vec![0, 0, 0x40, 0]),
+            (format(3, 1, 4, 32), 0.5f32.to_le_bytes().to_vec()),
+        ] {
+            let (_, planar) = read(&[format, chunk(b"data", &half)]).unwrap();
+            assert_eq!(planar, [[0.5]]);
+        }
+    }
+
+    #[test]
+    fn a_stream_of_open_length_is_read_to_its_last_whole_frame() {
+        for size in OPEN_ENDED {
+            let mut data = chunk(b"data", &[0, 0x40, 0, 0x40, 0, 0x40, 7]);
+            data[4..8].copy_from_slice(&size.to_le_bytes());
+            data.pop();
+            let (spec, planar) = read(&[format(1, 1, 2, 16), data]).unwrap();
+            assert_eq!(spec.frames, None);
+            assert_eq!(planar, [[0.5, 0.5, 0.5]]);
+        }
+    }
+
+    #[test]
+    fn damaged_headers_are_errors() {
+        let data = || chunk(b"data", &[0; 8]);
+        for (chunks, words) in [
+            (vec![data()], "without a format chunk"),
+            (vec![format(1, 0, 0, 16), data()], "zero channels"),
+            (vec![format(1, 4, 1, 8), data()], "sample bits exceeds"),
+            (vec![format(1, 1, 2, 12), data()], "multiple of 8"),
+            (vec![format(3, 1, 8, 64), data()], "32"),
+            (vec![format(2, 1, 2, 16), data()], "other than plain PCM"),
+            (vec![format(1, 1, 2, 16)], "header is incomplete"),
+            (
+                vec![chunk(b"fmt ", &[0; 4]), data()],
+                "damaged format chunk",
+            ),
+        ] {
+            let error = format!("{:#}", read(&chunks).unwrap_err());
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

@@ -8,7 +8,8 @@ mod report;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
@@ -16,8 +17,10 @@ use anyhow::{Context, Result, ensure};
 use indicatif::MultiProgress;
 use tch::Device;
 
-use self::plan::Task;
+use self::plan::{Plan, Task};
 use self::report::Outcome;
+use super::train::parse_device;
+use crate::model::denormals::flush_denormals;
 use crate::model::{Model, locate};
 
 /// Clean recordings: noisy files in, clean files out.
@@ -39,6 +42,10 @@ pub struct Args {
     /// Weights to clean with [default: the shipped ones]
     #[arg(long, value_name = "FILE", env = "DENOISED_MODEL")]
     model: Option<PathBuf>,
+
+    /// Where to run the model: cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    device: Device,
 
     /// Lower noise by this much at most, in dB
     #[arg(long, value_name = "DB", value_parser = parse_attenuation)]
@@ -83,44 +90,78 @@ fn parse_share(text: &str) -> Result<f32, String> {
     }
 }
 
-/// Runs the command; the exit code is 1 if any file could not be cleaned.
+/// What all workers share.
+struct Shared<'a> {
+    args: &'a Args,
+    bars: MultiProgress,
+    /// Set by Ctrl-C: files under way are given up, which removes their temporary files.
+    interrupted: Arc<AtomicBool>,
+}
+
+/// Runs the command; the exit code is 1 if any file could not be cleaned, 130 after Ctrl-C.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let tasks = plan::plan(&args)?;
-    let model = match args.model.clone() {
-        Some(path) => path,
-        None => locate::default_path()?,
-    };
-    let bars = MultiProgress::new();
-    let to_stdout = tasks.iter().flatten().any(|task| task.output.is_none());
+    let Plan { tasks, refused } = plan::plan(&args)?;
+    let to_stdout = tasks.iter().any(|task| task.output.is_none());
     ensure!(
         !(to_stdout && args.json),
         "--json and the audio would both go to standard output"
     );
+    let mut failed = !refused.is_empty();
+    refused
+        .iter()
+        .for_each(|outcome| report::print(outcome, args.json, to_stdout));
+    if tasks.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
 
-    let mut failed = false;
-    clean_all(&tasks, &args, &model, &bars, |outcome| {
+    let model = match args.model.clone() {
+        Some(path) => path,
+        None => locate::default_path()?,
+    };
+    let shared = Shared {
+        args: &args,
+        bars: MultiProgress::new(),
+        interrupted: Arc::new(AtomicBool::new(false)),
+    };
+    if !to_stdout {
+        stop_on_ctrl_c(Arc::clone(&shared.interrupted))?;
+    }
+    clean_all(&tasks, &model, &shared, |outcome| {
         failed |= outcome.result.is_err();
-        bars.suspend(|| report::print(&outcome, args.json, to_stdout));
+        let print = || report::print(&outcome, args.json, to_stdout);
+        shared.bars.suspend(print);
     })?;
-    Ok(if failed {
+    Ok(if shared.interrupted.load(Ordering::Relaxed) {
+        ExitCode::from(130)
+    } else if failed {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
 }
 
+/// The first Ctrl-C sets the flag; a second one, if reading hangs, ends the process.
+fn stop_on_ctrl_c(interrupted: Arc<AtomicBool>) -> Result<()> {
+    ctrlc::set_handler(move || {
+        if interrupted.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot catch Ctrl-C")
+}
+
 /// Hands the tasks to worker threads and their outcomes, as they come, to `done`.
 ///
 /// Each worker lives until the last file: libtorch keeps memory for every thread that used it.
 fn clean_all(
-    tasks: &[Result<Task, Outcome>],
-    args: &Args,
+    tasks: &[Task],
     model: &Path,
-    bars: &MultiProgress,
+    shared: &Shared,
     mut done: impl FnMut(Outcome),
 ) -> Result<()> {
     let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let jobs = args
+    let jobs = shared
+        .args
         .jobs
         .map_or_else(cores, NonZeroUsize::get)
         .min(tasks.len());
@@ -128,15 +169,15 @@ fn clean_all(
     let (sender, outcomes) = mpsc::channel();
     let work = |sender: Sender<Outcome>| -> Result<()> {
         tch::set_num_threads(1);
-        let model = Model::load(model, Device::Cpu)?;
+        flush_denormals();
+        let model = Model::load(model, shared.args.device)?;
         while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = match task {
-                Ok(task) => file::clean(task, &model, args, bars),
-                Err(refused) => refused.clone(),
-            };
             sender
-                .send(outcome)
+                .send(file::clean(task, &model, shared))
                 .context("nobody waits for the outcome")?;
+            if shared.interrupted.load(Ordering::Relaxed) {
+                break;
+            }
         }
         Ok(())
     };

@@ -77,7 +77,7 @@ pub struct Args {
     force: bool,
 }
 
-fn parse_device(text: &str) -> Result<Device, String> {
+pub(super) fn parse_device(text: &str) -> Result<Device, String> {
     let number = text.strip_prefix("cuda:").map(str::parse::<usize>);
     let device = match (text, number) {
         ("cpu", _) => return Ok(Device::Cpu),

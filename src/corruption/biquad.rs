@@ -156,6 +156,8 @@ fn fused<const N: usize>(sections: [&mut (Biquad, [f32; 2]); N], samples: &mut [
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::FRAC_1_SQRT_2;
+
     use super::*;
 
     fn gain_db_at(biquads: &[Biquad], hz: f32) -> f32 {
@@ -190,11 +192,11 @@ mod tests {
             0.0,
         );
         near(
-            gain_db_at(&[Biquad::low_pass(2000.0, 0.7071)], 2000.0),
+            gain_db_at(&[Biquad::low_pass(2000.0, FRAC_1_SQRT_2)], 2000.0),
             -3.01,
         );
         near(
-            gain_db_at(&[Biquad::high_pass(2000.0, 0.7071)], 2000.0),
+            gain_db_at(&[Biquad::high_pass(2000.0, FRAC_1_SQRT_2)], 2000.0),
             -3.01,
         );
         near(gain_db_at(&[Biquad::band_pass(2000.0, 2.0)], 2000.0), 0.0);

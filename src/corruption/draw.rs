@@ -1,5 +1,7 @@
 //! What a recipe is made of: ranges and probabilities that check themselves when they are read.
 
+use std::str::FromStr;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -42,9 +44,10 @@ impl Span {
         self.low + (self.high - self.low) * rng.random::<f32>()
     }
 
-    /// A value, every octave as likely as any other; both ends must be above zero.
+    /// A value, every octave as likely as any other; what reaches down to zero is cut at 0.001.
     pub fn draw_log(&self, rng: &mut ChaCha8Rng) -> f32 {
-        self.low * (self.high / self.low).powf(rng.random())
+        let low = self.low.max(1e-3);
+        low * (self.high / low).max(1.0).powf(rng.random())
     }
 
     /// A whole number, both ends included.
@@ -68,6 +71,22 @@ impl TryFrom<[f32; 2]> for Span {
             Err(format!(
                 "[{low}, {high}] is not a range: give the lower end first"
             ))
+        }
+    }
+}
+
+/// `5` or `0..15`, as on the command line.
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| {
+            let parsed = text.trim().parse();
+            parsed.map_err(|_| format!("{text:?} is not a number: give one, or LO..HI"))
+        };
+        match text.split_once("..") {
+            Some((low, high)) => Self::try_from([number(low)?, number(high)?]),
+            None => number(text).and_then(|value| Self::try_from([value, value])),
         }
     }
 }
@@ -101,6 +120,18 @@ impl Probability {
     /// Whether it happens this time.
     pub fn hit(self, rng: &mut ChaCha8Rng) -> bool {
         rng.random_bool(self.0)
+    }
+}
+
+/// A number from 0 to 1, as on the command line.
+impl FromStr for Probability {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let value: f64 = text
+            .parse()
+            .map_err(|_| format!("{text:?} is not a number"))?;
+        Self::try_from(value)
     }
 }
 

@@ -37,7 +37,7 @@ mod tests {
     fn fast_lengths_are_even_long_enough_and_close() {
         for len in [1, 2, 3, 5, 100, 1023, 240_000, 288_001, 384_000] {
             let fast = fast_len(len);
-            assert!(fast >= len && fast % 2 == 0, "{len} -> {fast}");
+            assert!(fast >= len && fast.is_multiple_of(2), "{len} -> {fast}");
             assert!(
                 len < 100 || fast as f64 <= 1.15 * len as f64,
                 "{len} -> {fast}"

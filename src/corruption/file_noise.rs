@@ -19,7 +19,7 @@ pub struct FileNoise {
     pub second_db: Span,
     /// How often the speed changes.
     pub speed_probability: Probability,
-    /// Factor of speed and pitch.
+    /// Factor of speed and pitch, a quarter to four.
     pub speed: Span,
     /// Colour of each recording.
     pub equaliser: Equaliser,
@@ -82,7 +82,7 @@ impl FileNoise {
 
     fn one(&self, len: usize, recordings: &dyn Clips, rng: &mut ChaCha8Rng) -> Option<Vec<f32>> {
         let mut noise = if self.speed_probability.hit(rng) {
-            let speed = self.speed.draw(rng);
+            let speed = self.speed.draw(rng).clamp(0.25, 4.0);
             // Interpolation looks one sample back and two ahead.
             let source = recordings.draw(rng, (len as f32 * speed) as usize + 4)?;
             at_speed(&source, speed, len)

@@ -47,9 +47,9 @@ impl Level {
     }
 }
 
-/// Decibels to an amplitude factor.
+/// Decibels to an amplitude factor; beyond ±200 dB, where `f32` would overflow, the limit.
 pub fn amplitude(db: f32) -> f32 {
-    10f32.powf(db / 20.0)
+    10f32.powf(db.clamp(-200.0, 200.0) / 20.0)
 }
 
 /// An amplitude factor to decibels; −∞ for 0.

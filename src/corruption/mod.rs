@@ -16,6 +16,7 @@
 //!
 //! Some clips stay untouched (clean in, clean out) and some hold no speech (silence as target).
 //! Everything is mono `f32` at 48 kHz, and everything follows from the seed of the generator.
+//! [`live`] is the stage of the daemon: noise on a running microphone, frame by frame.
 
 pub mod babble;
 pub mod band_limit;
@@ -31,8 +32,10 @@ pub mod equaliser;
 pub mod fan;
 mod fft;
 pub mod file_noise;
+pub mod folder;
 pub mod hum;
 pub mod level;
+pub mod live;
 pub mod noise;
 pub mod packet_loss;
 mod process;
@@ -40,6 +43,7 @@ pub mod quantisation;
 pub mod recipe;
 pub mod room;
 pub mod rumble;
+pub mod shoebox;
 mod wavetable;
 
 pub use clips::Clips;

@@ -22,6 +22,7 @@ use super::{Sources, clicks, fan, hum};
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Recordings.
+    #[value(skip)]
     File,
     /// Noise of a random colour.
     Coloured,
@@ -83,8 +84,8 @@ impl Default for Noise {
                 (Kind::Clicks, 0.06),
                 (Kind::Hum, 0.04),
             ]),
-            another: Probability::new(0.25),
-            another_db: Span::new(-15.0, 3.0),
+            another: Probability::new(0.4),
+            another_db: Span::new(-25.0, 0.0),
             file: FileNoise::default(),
             coloured: Coloured::default(),
             babble: Babble::default(),
@@ -107,6 +108,18 @@ impl Noise {
             drift: Drift::off(),
             room: Room::off(),
             ..Self::default()
+        }
+    }
+
+    /// Each of the kinds once, equally loud and unvaried, at a ratio drawn from `snr_db`.
+    pub fn exactly(kinds: impl IntoIterator<Item = Kind>, snr_db: Span) -> Self {
+        Self {
+            snr_db,
+            high_snr_probability: Probability::NEVER,
+            weights: kinds.into_iter().map(|kind| (kind, 1.0)).collect(),
+            another: Probability::ALWAYS,
+            another_db: Span::fixed(0.0),
+            ..Self::off()
         }
     }
 

@@ -1,95 +1,58 @@
 //! The live pipeline: from the capture callback to the playback callback.
 //!
-//! A frame's way: the device's callback → [`queue`] → [`worker`] (resample to 48 kHz, clean or
-//! corrupt it as the [`mode`] says, resample to the playback device's clock as [`drift`] says) →
-//! [`queue`] → the other device's callback, and → [`recorder`]. The [`supervisor`] opens the
-//! devices of a [`backend`] and opens them again when they fail; [`stats`] tells what goes on.
+//! A frame's way: the device's callback → [`queue`] → [`worker`], where [`capture`] resamples it to
+//! 48 kHz, a [`lane`] cleans or corrupts it as the [`mode`] says and [`playback`] resamples it to
+//! the other device's clock as [`drift`] says → [`queue`] → the other device's callback, and →
+//! [`recorder`]. The [`keeper`] opens the devices of a [`backend`] as their [`supervisor`]s say.
 //! Nothing here knows an audio system.
 
 pub mod backend;
+mod capture;
 mod declick;
 pub mod denoise;
+mod drift;
+mod gauges;
+mod handle;
+mod keeper;
+mod ladder;
+mod lane;
 pub mod mode;
+mod playback;
 pub mod queue;
+mod ramp;
+mod rate;
+mod recorder;
 pub mod settings;
 pub mod stats;
-
-use anyhow::Result;
+pub mod supervisor;
+#[cfg(test)]
+mod testing;
+mod worker;
 
 pub use backend::{
     Backend, DeviceChoice, DeviceError, DeviceErrorKind, DeviceInfo, Direction, OpenStream,
     StreamEvent, StreamEventKind, StreamHandle, StreamWish,
 };
 pub use denoise::{Denoise, ModelLoader, Models};
+pub use handle::PipelineHandle;
 pub use mode::Mode;
 pub use queue::{CaptureSide, PlaybackSide};
 pub use settings::{Settings, Sound};
-pub use stats::Snapshot;
+pub use stats::{DeviceStatus, Level, RecordingStatus, Snapshot, State};
+
+/// Samples per frame at 48 kHz: 10 ms.
+const FRAME_SAMPLES: usize = 480;
 
 /// Asks the system to run the calling thread with real-time priority; an error says why it does
 /// not, and is logged once.
-pub type RealtimeHook = Box<dyn FnOnce() -> Result<()> + Send>;
+pub type RealtimeHook = Box<dyn FnOnce() -> anyhow::Result<()> + Send>;
 
 /// Noise for the corrupting modes, one per channel: adds itself to 48 kHz audio, frame by frame.
 pub type Corruption = Box<dyn FnMut(&mut [f32]) + Send>;
 
-/// The running pipeline; dropping it stops it.
-pub struct PipelineHandle {}
-
-impl PipelineHandle {
-    /// Starts all threads and waits until the model is warm. Devices may still be missing then:
-    /// they never stop the pipeline.
-    ///
-    /// # Errors
-    /// When the model cannot be loaded or a recording cannot be started.
-    pub fn start(
-        settings: Settings,
-        backend: Box<dyn Backend>,
-        load: ModelLoader,
-        realtime: RealtimeHook,
-    ) -> Result<Self> {
-        let _ = (settings, backend, load, realtime);
-        todo!()
-    }
-
-    /// What is set now.
-    pub fn settings(&self) -> Settings {
-        todo!()
-    }
-
-    /// Changes everything that differs: sound fades, a recording starts or ends, only a changed
-    /// device is opened again.
-    ///
-    /// # Errors
-    /// When a recording cannot be started; all the rest is changed then.
-    pub fn apply(&self, settings: Settings) -> Result<()> {
-        let _ = settings;
-        todo!()
-    }
-
-    /// Fades to another mode, limit, mix or gain: [`PipelineHandle::apply`] for sound alone.
-    pub fn set_sound(&self, sound: Sound) {
-        let _ = sound;
-        todo!()
-    }
-
-    /// The noise of the corrupting modes, one for each of up to two channels. Without it they add
-    /// nothing.
-    pub fn set_corruption(&self, corruption: Vec<Corruption>) {
-        let _ = corruption;
-        todo!()
-    }
-
-    /// How it goes.
-    pub fn snapshot(&self) -> Snapshot {
-        todo!()
-    }
-
-    /// Plays what is queued, finishes the recordings and ends all threads.
-    ///
-    /// # Errors
-    /// When a recording could not be finished.
-    pub fn stop(self) -> Result<()> {
-        todo!()
+/// Appends equally long channels, interleaved.
+fn interleave(channels: &[Vec<f32>], interleaved: &mut Vec<f32>) {
+    for n in 0..channels.first().map_or(0, Vec::len) {
+        interleaved.extend(channels.iter().map(|channel| channel[n]));
     }
 }

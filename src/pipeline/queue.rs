@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -30,18 +31,36 @@ struct Block {
     sequence: u64,
 }
 
-/// What both ends of a queue and the supervisor know about it; all counts since it was made.
-#[derive(Debug, Default)]
+/// What both ends of a queue and the supervisor know about it; counts since it was made.
+/// Samples are interleaved ones.
+#[derive(Debug)]
 pub struct QueueState {
     queued: AtomicUsize,
-    limit: AtomicUsize,
+    target: AtomicUsize,
+    ceiling: AtomicUsize,
     callbacks: AtomicU64,
     dropped: AtomicU64,
     underruns: AtomicU64,
+    born: Instant,
+    /// Time of the last callback, in ns since `born`.
+    called_ns: AtomicU64,
 }
 
 impl QueueState {
-    /// Interleaved samples in the queue.
+    fn new() -> Self {
+        Self {
+            queued: AtomicUsize::new(0),
+            target: AtomicUsize::new(0),
+            ceiling: AtomicUsize::new(usize::MAX),
+            callbacks: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            underruns: AtomicU64::new(0),
+            born: Instant::now(),
+            called_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// Samples in the queue.
     pub fn queued_samples(&self) -> usize {
         self.queued.load(Relaxed)
     }
@@ -51,7 +70,13 @@ impl QueueState {
         self.callbacks.load(Relaxed)
     }
 
-    /// Interleaved samples thrown away.
+    /// Time since the device's last call.
+    pub fn since_callback(&self) -> Duration {
+        let called = Duration::from_nanos(self.called_ns.load(Relaxed));
+        self.born.elapsed().saturating_sub(called)
+    }
+
+    /// Samples thrown away.
     pub fn dropped_samples(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
@@ -61,17 +86,23 @@ impl QueueState {
         self.underruns.load(Relaxed)
     }
 
-    /// Capture drops the oldest samples above this many; playback starts, and starts again after
-    /// an underrun, when this many have gathered.
-    pub fn set_limit_samples(&self, samples: usize) {
-        self.limit.store(samples, Relaxed);
+    /// Playback starts with `target` samples, also after an underrun. When more than `ceiling` are
+    /// queued the oldest are dropped: by capture down to the ceiling, by playback to the target.
+    pub fn set_bounds(&self, target_samples: usize, ceiling_samples: usize) {
+        self.target.store(target_samples, Relaxed);
+        self.ceiling.store(ceiling_samples, Relaxed);
+    }
+
+    fn called(&self) {
+        self.callbacks.fetch_add(1, Relaxed);
+        let now = self.born.elapsed().as_nanos() as u64;
+        self.called_ns.store(now, Relaxed);
     }
 }
 
 /// A queue from a capture callback to the worker, which it wakes.
 pub fn capture_queue(worker: Thread) -> (CaptureSide, CaptureDrain) {
     let (producer, consumer) = queue();
-    producer.state.set_limit_samples(usize::MAX);
     let drain = CaptureDrain { consumer };
     (CaptureSide { producer, worker }, drain)
 }
@@ -99,9 +130,9 @@ impl CaptureSide {
     /// Hands over what the device delivered: interleaved frames of `channels` samples.
     pub fn push(&mut self, interleaved: &[f32], channels: usize) {
         self.producer.push(interleaved, channels);
-        let limit = self.producer.state.limit.load(Relaxed);
-        self.producer.drop_down_to(limit);
-        self.producer.state.callbacks.fetch_add(1, Relaxed);
+        let ceiling = self.producer.state.ceiling.load(Relaxed);
+        self.producer.drop_down_to(ceiling);
+        self.producer.state.called();
         self.worker.unpark();
     }
 }
@@ -141,11 +172,6 @@ impl PlaybackFeed {
         self.producer.push(interleaved, channels);
     }
 
-    /// Drops the oldest blocks while more than `samples` are queued.
-    pub fn drop_down_to(&mut self, samples: usize) {
-        self.producer.drop_down_to(samples);
-    }
-
     /// The counters of this queue.
     pub fn state(&self) -> &Arc<QueueState> {
         &self.producer.state
@@ -166,16 +192,13 @@ impl PlaybackSide {
     /// Fills the device's buffer: interleaved frames of `channels` samples. What is missing is
     /// silence, faded out and in.
     pub fn pull(&mut self, interleaved: &mut [f32], channels: usize) {
-        let state = Arc::clone(&self.consumer.state);
-        if self.waiting && state.queued_samples() >= state.limit.load(Relaxed).max(1) {
-            self.waiting = false;
-            self.declick.start();
-        }
+        let channels = channels.max(1);
+        self.catch_up(channels);
         let mut rest = interleaved;
         while !rest.is_empty() {
             if !self.waiting && !self.have_block(channels) {
                 self.waiting = true;
-                state.underruns.fetch_add(1, Relaxed);
+                self.consumer.state.underruns.fetch_add(1, Relaxed);
                 self.declick.start();
             }
             let now = match &self.block {
@@ -183,20 +206,46 @@ impl PlaybackSide {
                     let source = &block.samples[self.position..block.filled];
                     let count = source.len().min(rest.len());
                     rest[..count].copy_from_slice(&source[..count]);
-                    self.position += count;
-                    state.queued.fetch_sub(count, Relaxed);
-                    self.declick.process(&mut rest[..count], channels);
+                    self.advance(count);
                     count
                 }
                 _ => {
                     rest.fill(0.0);
-                    self.declick.process(rest, channels);
                     rest.len()
                 }
             };
+            self.declick.process(&mut rest[..now], channels);
             rest = &mut rest[now..];
         }
-        state.callbacks.fetch_add(1, Relaxed);
+        self.consumer.state.called();
+    }
+
+    /// Starts when enough has gathered, with exactly the target; drops down to it when far more has.
+    fn catch_up(&mut self, channels: usize) {
+        let target = self.consumer.state.target.load(Relaxed).max(1);
+        let ceiling = self.consumer.state.ceiling.load(Relaxed);
+        let queued = self.consumer.state.queued_samples();
+        let start = self.waiting && queued >= target;
+        if start || queued > ceiling {
+            self.waiting &= !start;
+            self.declick.start();
+            let mut excess = (queued - target) / channels * channels;
+            while excess > 0 && self.have_block(channels) {
+                let left = self
+                    .block
+                    .as_ref()
+                    .map_or(0, |block| block.filled - self.position);
+                let count = left.min(excess);
+                self.advance(count);
+                excess -= count;
+                self.consumer.state.dropped.fetch_add(count as u64, Relaxed);
+            }
+        }
+    }
+
+    fn advance(&mut self, samples: usize) {
+        self.position += samples;
+        self.consumer.state.queued.fetch_sub(samples, Relaxed);
     }
 
     /// Whether there is a block with samples left, after fetching the next one if need be.
@@ -214,13 +263,13 @@ impl PlaybackSide {
             if gap {
                 self.declick.start();
             }
+            let (filled, fits) = (block.filled, block.channels == channels);
             self.position = 0;
-            // A block made for another number of channels would be noise.
-            if block.channels != channels {
-                self.consumer.state.queued.fetch_sub(block.filled, Relaxed);
-                self.position = block.filled;
-            }
             self.block = Some(block);
+            if !fits {
+                // Read with the wrong number of channels it would be noise.
+                self.advance(filled);
+            }
         }
     }
 }
@@ -238,7 +287,7 @@ fn queue() -> (Producer, Consumer) {
         give.try_send(block)
             .unwrap_or_else(|_| unreachable!("the channel holds all blocks"));
     }
-    let state = Arc::new(QueueState::default());
+    let state = Arc::new(QueueState::new());
     let producer = Producer {
         free,
         give: give.clone(),
@@ -320,5 +369,100 @@ impl Consumer {
 
     fn give_back(&mut self, block: Block) {
         let _ = self.give.try_send(block);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::sine;
+    use super::*;
+
+    fn pull(side: &mut PlaybackSide, frames: usize, channels: usize) -> Vec<f32> {
+        let mut buffer = vec![9.0; frames * channels];
+        side.pull(&mut buffer, channels);
+        buffer
+    }
+
+    #[test]
+    fn a_full_capture_queue_drops_the_oldest_and_counts_it() {
+        let (mut side, mut drain) = capture_queue(std::thread::current());
+        drain.state().set_bounds(0, 1000);
+        for n in 0..20 {
+            side.push(&[n as f32; 100], 1);
+        }
+        assert_eq!(drain.state().queued_samples(), 1000);
+        assert_eq!(drain.state().dropped_samples(), 1000);
+        let mut values = Vec::new();
+        while drain.pop(|samples, _, gap| values.push((samples[0], gap))) {}
+        assert_eq!(values[0], (10.0, true));
+        assert!(values[1..].iter().all(|&(_, gap)| !gap));
+        assert_eq!(values.len(), 10);
+    }
+
+    #[test]
+    fn nobody_reading_for_an_hour_is_survived() {
+        let (mut side, mut drain) = capture_queue(std::thread::current());
+        for n in 0..360_000 {
+            side.push(&[n as f32; 480 * 2], 2);
+        }
+        let mut last = 0.0;
+        while drain.pop(|samples, _, _| last = samples[0]) {}
+        assert_eq!(last, 359_999.0);
+        assert_eq!(drain.state().queued_samples(), 0);
+    }
+
+    #[test]
+    fn frames_of_many_channels_stay_whole() {
+        let (mut side, mut drain) = capture_queue(std::thread::current());
+        let frames: Vec<f32> = (0..6 * 1000).map(|n| (n % 6) as f32).collect();
+        side.push(&frames, 6);
+        while drain.pop(|samples, channels, _| {
+            assert_eq!((samples.len() % channels, samples[0]), (0, 0.0));
+        }) {}
+    }
+
+    #[test]
+    fn playback_starts_with_its_target_and_fades_around_underruns() {
+        let (mut feed, mut side) = playback_queue();
+        feed.state().set_bounds(960, 4000);
+        let tone = sine(300.0, 48_000.0, 48_000);
+        assert_eq!(pull(&mut side, 480, 1), [0.0; 480]);
+        assert_eq!(
+            feed.state().underruns(),
+            0,
+            "not started is not an underrun"
+        );
+        feed.push(&tone[..1200], 1);
+        let mut played = pull(&mut side, 480, 1);
+        // The surplus over the target went before the start.
+        assert_eq!(feed.state().queued_samples(), 480);
+        assert_eq!(played[400..480], tone[640..720]);
+        for _ in 0..4 {
+            played.extend(pull(&mut side, 480, 1));
+        }
+        assert_eq!(feed.state().underruns(), 1);
+        feed.push(&tone[20_000..21_000], 1);
+        played.extend(pull(&mut side, 480, 1));
+        let steps = played.windows(2).map(|x| (x[1] - x[0]).abs());
+        let largest = steps.fold(0.0, f32::max);
+        assert!(largest < 0.03, "the tone itself has 0.02, a jump {largest}");
+        assert_ne!(played[played.len() - 1], 0.0);
+    }
+
+    #[test]
+    fn playback_far_behind_returns_to_its_target() {
+        let (mut feed, mut side) = playback_queue();
+        feed.state().set_bounds(2 * 960, 2 * 2000);
+        let tone: Vec<f32> = sine(300.0, 48_000.0, 48_000)
+            .into_iter()
+            .flat_map(|x| [x, -x])
+            .collect();
+        feed.push(&tone[..2000], 2);
+        pull(&mut side, 480, 2);
+        feed.push(&tone[2000..12_000], 2);
+        let played = pull(&mut side, 480, 2);
+        assert_eq!(feed.state().queued_samples(), 2 * 480);
+        assert!(feed.state().dropped_samples() > 8000);
+        assert!(played.chunks_exact(2).all(|frame| frame[0] == -frame[1]));
     }
 }

@@ -1,14 +1,15 @@
 //! One file's way: decoded, cleaned channel by channel, measured and written, a second at a time.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::Args;
 use super::channel::ChannelCleaner;
 use super::plan::Task;
 use super::report::{Outcome, Report};
+use super::{Args, Shared};
 use crate::audio::decode::{Reader, Spec};
 use crate::audio::wav_write::WavWriter;
 use crate::dsp::level::LevelMeter;
@@ -18,18 +19,19 @@ use crate::model::{Model, Stream};
 use crate::plot::spectrogram::spectrograms;
 
 /// Cleans one file and says how it went.
-pub fn clean(task: &Task, model: &Model, args: &Args, bars: &MultiProgress) -> Outcome {
+pub fn clean(task: &Task, model: &Model, shared: &Shared) -> Outcome {
     let input = task.input_name();
-    match try_clean(task, model, args, bars) {
+    match try_clean(task, model, shared) {
         Ok(report) => Outcome {
             input,
-            result: Ok(report),
+            result: Ok(Box::new(report)),
         },
         Err(error) => Outcome::failed(input, &error),
     }
 }
 
-fn try_clean(task: &Task, model: &Model, args: &Args, bars: &MultiProgress) -> Result<Report> {
+fn try_clean(task: &Task, model: &Model, shared: &Shared) -> Result<Report> {
+    let args = shared.args;
     let started = thread_cpu_seconds();
     let mut reader = match &task.input {
         Some(path) => Reader::open(path)?,
@@ -43,7 +45,7 @@ fn try_clean(task: &Task, model: &Model, args: &Args, bars: &MultiProgress) -> R
         Some(path) => WavWriter::create(path, &spec)?,
         None => WavWriter::stream(Box::new(std::io::stdout()), &spec)?,
     };
-    let bar = progress_bar(bars, task, &spec);
+    let bar = progress_bar(&shared.bars, task, &spec);
     let mut cleaners = (0..spec.channels)
         .map(|_| ChannelCleaner::new(model.stream(), spec.rate_hz, dry_share(args)))
         .collect::<Result<Vec<ChannelCleaner<Stream>>>>()?;
@@ -53,6 +55,7 @@ fn try_clean(task: &Task, model: &Model, args: &Args, bars: &MultiProgress) -> R
     let mut noisy = Vec::new();
     let mut clean = vec![Vec::new(); spec.channels];
     while reader.read(&mut noisy, spec.rate_hz as usize)? > 0 {
+        ensure!(!shared.interrupted.load(Ordering::Relaxed), "interrupted");
         before.push(&noisy);
         clean.iter_mut().for_each(Vec::clear);
         for ((cleaner, noisy), clean) in cleaners.iter_mut().zip(&noisy).zip(&mut clean) {

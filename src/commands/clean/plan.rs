@@ -4,16 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use walkdir::WalkDir;
 
 use super::Args;
 use super::report::Outcome;
+use crate::audio::files::{EXTENSIONS, has_extension};
 
-/// What a folder is searched for; a file named by the user is opened whatever its name.
-const EXTENSIONS: [&str; 12] = [
-    "wav", "wave", "flac", "mp3", "ogg", "oga", "m4a", "m4b", "mp4", "aac", "aif", "aiff",
-];
 /// The end of the name of outputs that lie beside their inputs; folders' files with it are
 /// outputs, not inputs.
 const SUFFIX: &str = ".denoised.wav";
@@ -51,14 +48,24 @@ struct Found {
     relative: PathBuf,
 }
 
+/// The work, and the inputs that cannot be worked on.
+pub struct Plan {
+    pub tasks: Vec<Task>,
+    pub refused: Vec<Outcome>,
+}
+
 /// Lists the work. What is wrong with one file refuses that file; what is wrong with the command
 /// line as a whole is an error.
 ///
 /// # Errors
 /// Contradicting arguments.
-pub fn plan(args: &Args) -> Result<Vec<Result<Task, Outcome>>> {
+pub fn plan(args: &Args) -> Result<Plan> {
     if args.inputs.iter().any(|input| input == Path::new("-")) {
-        return Ok(vec![Ok(plan_stdin(args)?)]);
+        let tasks = vec![plan_stdin(args)?];
+        return Ok(Plan {
+            tasks,
+            refused: Vec::new(),
+        });
     }
     let single_file = args.inputs.len() == 1 && !args.inputs[0].is_dir();
     let target = Target::new(args.output.as_deref(), single_file)?;
@@ -69,23 +76,38 @@ pub fn plan(args: &Args) -> Result<Vec<Result<Task, Outcome>>> {
     );
 
     let mut planned = Vec::new();
+    let mut refused = Vec::new();
     for input in &args.inputs {
         match find(input, args.output.as_deref()) {
             Ok(found) => planned.extend(found.into_iter().map(|found| {
-                Ok(Task {
+                Task {
                     output: target.of(&found),
                     reference: args
                         .reference
                         .as_deref()
                         .map(|reference| reference_of(reference, &found)),
                     input: Some(found.path),
-                })
+                }
             })),
-            Err(error) => planned.push(Err(Outcome::failed(input.display(), &error))),
+            Err(error) => refused.push(Outcome::failed(input.display(), &error)),
         }
     }
-    refuse_conflicts(&mut planned, args);
-    Ok(planned)
+    let inputs = planned
+        .iter()
+        .filter_map(|task| task.input.as_ref()?.canonicalize().ok())
+        .collect();
+    let mut writers = HashMap::new();
+    let mut tasks = Vec::new();
+    for task in planned {
+        match check_outputs(&task, args, &inputs, &writers) {
+            Ok(()) => {
+                writers.extend(task.output.clone().map(|path| (path, task.input_name())));
+                tasks.push(task);
+            }
+            Err(error) => refused.push(Outcome::failed(task.input_name(), &error)),
+        }
+    }
+    Ok(Plan { tasks, refused })
 }
 
 fn plan_stdin(args: &Args) -> Result<Task> {
@@ -208,15 +230,6 @@ fn find(input: &Path, output: Option<&Path>) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    let extension = path
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    extensions.contains(&extension.as_str())
-}
-
 /// The reference of an input: the same name in the folder `reference`, as WAV or as the input's
 /// own kind, or the file itself.
 fn reference_of(reference: &Path, found: &Found) -> PathBuf {
@@ -231,35 +244,28 @@ fn reference_of(reference: &Path, found: &Found) -> PathBuf {
     }
 }
 
-/// Refuses tasks that would overwrite an input, another task's output or, without `--force`,
-/// anything at all.
-fn refuse_conflicts(planned: &mut [Result<Task, Outcome>], args: &Args) {
-    let inputs: HashSet<PathBuf> = planned
-        .iter()
-        .flatten()
-        .filter_map(|task| task.input.as_ref()?.canonicalize().ok())
-        .collect();
-    let mut writers: HashMap<PathBuf, String> = HashMap::new();
-    for entry in planned {
-        let Ok(task) = entry else { continue };
-        let pictures = task.picture().filter(|_| args.plot);
-        for path in task.output.iter().chain(&pictures) {
-            let other = writers.get(path);
-            let name = path.display();
-            let problem = if path.canonicalize().is_ok_and(|path| inputs.contains(&path)) {
-                anyhow!("would overwrite the input {name}; choose another -o")
-            } else if let Some(other) = other {
-                anyhow!("{name} is the output of {other} already; clean them separately")
-            } else if path.exists() && !args.force {
-                anyhow!("{name} exists already; --force overwrites it")
-            } else {
-                continue;
-            };
-            *entry = Err(Outcome::failed(task.input_name(), &problem));
-            break;
+/// Refuses a task that would overwrite an input, another task's output (`writers`: by whom) or,
+/// without `--force`, anything at all.
+fn check_outputs(
+    task: &Task,
+    args: &Args,
+    inputs: &HashSet<PathBuf>,
+    writers: &HashMap<PathBuf, String>,
+) -> Result<()> {
+    let picture = task.picture().filter(|_| args.plot);
+    for path in task.output.iter().chain(&picture) {
+        let name = path.display();
+        ensure!(
+            !path.canonicalize().is_ok_and(|path| inputs.contains(&path)),
+            "would overwrite the input {name}; choose another -o"
+        );
+        if let Some(other) = writers.get(path) {
+            bail!("{name} is the output of {other} already; clean them separately");
         }
-        if let Ok(task) = entry {
-            writers.extend(task.output.clone().map(|path| (path, task.input_name())));
-        }
+        ensure!(
+            args.force || !path.exists(),
+            "{name} exists already; --force overwrites it"
+        );
     }
+    Ok(())
 }

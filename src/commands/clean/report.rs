@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub input: String,
-    pub result: Result<Report, String>,
+    pub result: Result<Box<Report>, String>,
 }
 
 impl Outcome {
@@ -67,7 +67,7 @@ pub fn print(outcome: &Outcome, json: bool, audio_on_stdout: bool) {
     if json {
         let line = JsonLine {
             input,
-            report: result.as_ref().ok(),
+            report: result.as_deref().ok(),
             error: result.as_ref().err().map(String::as_str),
         };
         println!(

@@ -1,0 +1,105 @@
+//! The worker's intake: from blocks of device samples to frames of 480 at 48 kHz.
+
+use std::sync::Arc;
+
+use super::declick::Declick;
+use super::queue::{CaptureDrain, QueueState};
+use super::rate::ToInternal;
+
+/// Longest backlog before the oldest audio goes, beside two callbacks of the device.
+const BACKLOG_S: f64 = 0.2;
+
+/// An open microphone as the worker sees it.
+pub struct Capture {
+    drain: CaptureDrain,
+    resampler: ToInternal,
+    declick: Declick,
+    /// One block, mixed down to the lanes, interleaved.
+    mixed: Vec<f32>,
+    lanes: usize,
+    rate_hz: u32,
+    channels: u16,
+    /// Length of a callback.
+    pub period_s: f64,
+}
+
+impl Capture {
+    /// Takes the worker's end of a queue that the device has begun to fill; for one lane at first.
+    pub fn new(drain: CaptureDrain, rate_hz: u32, channels: u16, period_frames: usize) -> Self {
+        let period_s = period_frames as f64 / f64::from(rate_hz);
+        let ceiling = (BACKLOG_S + 2.0 * period_s) * f64::from(rate_hz) * f64::from(channels);
+        drain.state().set_bounds(0, ceiling as usize);
+        Self {
+            drain,
+            resampler: ToInternal::new(rate_hz, 1),
+            declick: Declick::default(),
+            mixed: Vec::with_capacity(1024),
+            lanes: 1,
+            rate_hz,
+            channels,
+            period_s,
+        }
+    }
+
+    /// The same microphone for another number of lanes.
+    pub fn with_lanes(mut self, lanes: usize) -> Self {
+        self.resampler = ToInternal::new(self.rate_hz, lanes);
+        self.lanes = lanes;
+        self
+    }
+
+    /// Fills the next frame of each lane, if so much has been captured.
+    pub fn next_frame(&mut self, frames: &mut [Vec<f32>]) -> bool {
+        loop {
+            if self.resampler.next_frame(frames) {
+                return true;
+            }
+            let (lanes, mixed, declick) = (self.lanes, &mut self.mixed, &mut self.declick);
+            let popped = self.drain.pop(|samples, channels, gap| {
+                if gap {
+                    declick.start();
+                }
+                mixed.clear();
+                for frame in samples.chunks_exact(channels) {
+                    mix_down(frame, lanes, mixed);
+                }
+            });
+            if !popped {
+                return false;
+            }
+            self.declick.process(&mut self.mixed, lanes);
+            for (lane, pending) in self.resampler.pending_mut().iter_mut().enumerate() {
+                pending.extend(self.mixed.iter().skip(lane).step_by(lanes));
+            }
+        }
+    }
+
+    /// Audio that waits here, in seconds: less than a frame after all frames were taken.
+    pub fn waiting_s(&self) -> f64 {
+        self.resampler.pending_s()
+    }
+
+    /// What the resampler adds to the latency, in seconds.
+    pub fn delay_s(&self) -> f64 {
+        self.resampler.delay_s()
+    }
+
+    /// Interleaved samples per second.
+    pub fn samples_per_s(&self) -> f64 {
+        f64::from(self.rate_hz) * f64::from(self.channels)
+    }
+
+    /// The counters of the queue.
+    pub fn state(&self) -> &Arc<QueueState> {
+        self.drain.state()
+    }
+}
+
+/// Appends one frame for the lanes: the mean of all channels, or the first two.
+fn mix_down(frame: &[f32], lanes: usize, mixed: &mut Vec<f32>) {
+    if lanes == 1 {
+        mixed.push(frame.iter().sum::<f32>() / frame.len() as f32);
+    } else {
+        mixed.extend((0..lanes).map(|lane| frame[lane.min(frame.len() - 1)]));
+    }
+}

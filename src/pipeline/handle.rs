@@ -1,0 +1,322 @@
+//! The pipeline from outside: start, change, look, stop.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use super::backend::Backend;
+use super::denoise::{Denoiser, ModelLoader, Models};
+use super::gauges::Gauges;
+use super::keeper::{DeviceBoard, Keeper, Order};
+use super::recorder::Recorder;
+use super::settings::{Settings, Sound};
+use super::stats::{Snapshot, State};
+use super::worker::{Command, Tuning, Worker};
+use super::{Corruption, FRAME_SAMPLES, RealtimeHook};
+use crate::model::denormals::flush_denormals;
+
+/// How long the last audio may take to be played.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// The running pipeline; dropping it ends it without playing the rest.
+pub struct PipelineHandle {
+    worker: WorkerLink,
+    worker_thread: Option<JoinHandle<()>>,
+    orders: Sender<Order>,
+    keeper_thread: Option<JoinHandle<()>>,
+    gauges: Arc<Gauges>,
+    board: Arc<DeviceBoard>,
+    control: Mutex<Control>,
+    started_at: Instant,
+}
+
+/// What calls of the handle change; one call at a time.
+struct Control {
+    settings: Settings,
+    record: Option<Recorder>,
+    record_raw: Option<Recorder>,
+}
+
+/// The way to the worker's ear.
+#[derive(Clone)]
+pub struct WorkerLink {
+    commands: Sender<Command>,
+    pub thread: Thread,
+}
+
+impl WorkerLink {
+    /// Queues a command and wakes the worker.
+    pub fn send(&self, command: Command) {
+        // A worker that has ended needs no commands.
+        let _ = self.commands.send(command);
+        self.thread.unpark();
+    }
+}
+
+impl PipelineHandle {
+    /// Starts all threads and waits until the model is warm. Devices may still be missing then:
+    /// they never stop the pipeline.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or a recording cannot be started.
+    pub fn start(
+        settings: Settings,
+        backend: Box<dyn Backend>,
+        load: ModelLoader,
+        realtime: RealtimeHook,
+    ) -> Result<Self> {
+        let gauges = Arc::new(Gauges::default());
+        let board = Arc::new(DeviceBoard::default());
+        let (commands, receiver) = unbounded();
+        let (ready, warm) = bounded(1);
+        let (tuning, shared) = (tuning(&settings), Arc::clone(&gauges));
+        let worker_thread = thread::Builder::new()
+            .name("worker".into())
+            .spawn(move || work(receiver, shared, tuning, load, realtime, &ready))
+            .context("cannot start the worker's thread")?;
+        let worker = WorkerLink {
+            commands,
+            thread: worker_thread.thread().clone(),
+        };
+        warm.recv()
+            .unwrap_or_else(|_| Err(anyhow!("the worker's thread panicked")))?;
+
+        let (orders, receiver) = unbounded();
+        let (link, shared, shown) = (worker.clone(), Arc::clone(&gauges), Arc::clone(&board));
+        // Streams live on the thread that opens them.
+        let keep = move || Keeper::new(backend, link, shared, shown).run(&receiver);
+        let keeper_thread = thread::Builder::new()
+            .name("devices".into())
+            .spawn(keep)
+            .context("cannot start the devices' thread")?;
+        let mut control = Control {
+            settings: settings.clone(),
+            record: None,
+            record_raw: None,
+        };
+        control.start_recordings(&worker)?;
+        let _ = orders.send(Order::Devices(Box::new(settings)));
+        Ok(Self {
+            worker,
+            worker_thread: Some(worker_thread),
+            orders,
+            keeper_thread: Some(keeper_thread),
+            gauges,
+            board,
+            control: Mutex::new(control),
+            started_at: Instant::now(),
+        })
+    }
+
+    /// What is set now.
+    pub fn settings(&self) -> Settings {
+        self.control().settings.clone()
+    }
+
+    /// Changes everything that differs: sound fades, a recording starts or ends, only a changed
+    /// device is opened again.
+    ///
+    /// # Errors
+    /// When a recording cannot be started or could not be finished; all the rest is changed then.
+    pub fn apply(&self, settings: Settings) -> Result<()> {
+        let mut control = self.control();
+        let old = std::mem::replace(&mut control.settings, settings.clone());
+        let recordings = |settings: &Settings| {
+            let paths = (settings.record.clone(), settings.record_raw.clone());
+            (paths, settings.record_max_bytes, settings.stereo)
+        };
+        let recordings_change = recordings(&old) != recordings(&settings);
+        let finished = if recordings_change {
+            control.stop_recordings(&self.worker)
+        } else {
+            Ok(())
+        };
+        self.worker.send(Command::Tuning(tuning(&settings)));
+        let _ = self.orders.send(Order::Devices(Box::new(settings)));
+        if recordings_change {
+            control.start_recordings(&self.worker)?;
+        }
+        finished
+    }
+
+    /// Fades to another mode, limit, mix or gain: [`PipelineHandle::apply`] for sound alone.
+    pub fn set_sound(&self, sound: Sound) {
+        let mut control = self.control();
+        control.settings.sound = sound;
+        self.worker.send(Command::Tuning(tuning(&control.settings)));
+    }
+
+    /// The noise of the corrupting modes, one for each of up to two channels. Without it they add
+    /// nothing.
+    pub fn set_corruption(&self, corruption: Vec<Corruption>) {
+        self.worker.send(Command::Corruption(corruption));
+    }
+
+    /// How it goes.
+    pub fn snapshot(&self) -> Snapshot {
+        let control = self.control();
+        let sound = control.settings.sound;
+        let [input, output] = self.board.statuses();
+        let states = [&input, &output].into_iter().flatten();
+        let state = states.map(|device| device.state).max();
+        let gauges = &self.gauges;
+        Snapshot {
+            state: state.unwrap_or(State::Starting),
+            mode: sound.mode,
+            atten_limit_db: sound.atten_limit_db,
+            mix: sound.mix,
+            input_gain_db: sound.input_gain_db,
+            input,
+            output,
+            input_dbfs: gauges.input_dbfs.get(),
+            output_dbfs: gauges.output_dbfs.get(),
+            reduction_db: gauges.reduction_db.get(),
+            latency_ms: gauges.latency_ms.get(),
+            worker_p50_ms: gauges.worker_time.quantile_ms(0.5),
+            worker_p99_ms: gauges.worker_time.quantile_ms(0.99),
+            frames: gauges.frames.load(Relaxed),
+            deadline_misses: gauges.deadline_misses.load(Relaxed),
+            load: gauges.level.get(),
+            idle: gauges.idle.load(Relaxed),
+            dropped_ms: gauges.dropped_us.load(Relaxed) / 1000,
+            xruns: gauges.xruns.load(Relaxed),
+            underruns: gauges.underruns.load(Relaxed),
+            reopens: gauges.reopens.load(Relaxed),
+            drift_ppm: gauges.drift_ppm.get(),
+            recording: control.record.as_ref().map(Recorder::status),
+            recording_raw: control.record_raw.as_ref().map(Recorder::status),
+            uptime_s: self.started_at.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// Plays what is queued, finishes the recordings and ends all threads.
+    ///
+    /// # Errors
+    /// When a recording could not be finished.
+    pub fn stop(mut self) -> Result<()> {
+        let (done, closed) = bounded(1);
+        if self.orders.send(Order::CloseInput(done)).is_ok() {
+            let _ = closed.recv();
+        }
+        self.end(DRAIN)?;
+        let mut control = self.control();
+        let finished = finish(control.record.take());
+        finish(control.record_raw.take()).and(finished)
+    }
+
+    /// Ends the worker, which finishes what it has, then the devices.
+    fn end(&mut self, drain: Duration) -> Result<()> {
+        self.worker.send(Command::Finish(drain));
+        let worker = self.worker_thread.take().map_or(Ok(()), JoinHandle::join);
+        let _ = self.orders.send(Order::Stop);
+        let keeper = self.keeper_thread.take().map_or(Ok(()), JoinHandle::join);
+        ensure!(worker.is_ok(), "the worker's thread panicked");
+        ensure!(keeper.is_ok(), "the devices' thread panicked");
+        Ok(())
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for PipelineHandle {
+    fn drop(&mut self) {
+        if let Err(error) = self.end(Duration::ZERO) {
+            log::error!("{error:#}");
+        }
+    }
+}
+
+impl Control {
+    fn start_recordings(&mut self, worker: &WorkerLink) -> Result<()> {
+        let settings = &self.settings;
+        let (channels, max_bytes) = (1 + u16::from(settings.stereo), settings.record_max_bytes);
+        let start = |path: &Option<PathBuf>| {
+            let path = path.as_ref();
+            path.map(|path| Recorder::start(path, channels, max_bytes))
+                .transpose()
+        };
+        if let Some((recorder, feed)) = start(&settings.record)? {
+            self.record = Some(recorder);
+            worker.send(Command::Record(Some(feed)));
+        }
+        if let Some((recorder, feed)) = start(&self.settings.record_raw)? {
+            self.record_raw = Some(recorder);
+            worker.send(Command::RecordRaw(Some(feed)));
+        }
+        Ok(())
+    }
+
+    fn stop_recordings(&mut self, worker: &WorkerLink) -> Result<()> {
+        worker.send(Command::Record(None));
+        worker.send(Command::RecordRaw(None));
+        let finished = finish(self.record.take());
+        finish(self.record_raw.take()).and(finished)
+    }
+}
+
+fn finish(recorder: Option<Recorder>) -> Result<()> {
+    recorder.map_or(Ok(()), Recorder::finish)
+}
+
+fn tuning(settings: &Settings) -> Tuning {
+    Tuning {
+        sound: settings.sound,
+        lanes: 1 + usize::from(settings.stereo),
+        queue_s: f64::from(settings.queue_ms) * 1e-3,
+        idle_after: settings.idle_after,
+    }
+}
+
+/// The worker's thread.
+fn work(
+    commands: Receiver<Command>,
+    gauges: Arc<Gauges>,
+    tuning: Tuning,
+    load: ModelLoader,
+    realtime: RealtimeHook,
+    ready: &Sender<Result<()>>,
+) {
+    flush_denormals();
+    tch::set_num_threads(1);
+    let models = match load().and_then(checked) {
+        Ok(models) => models,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let worker = Worker::new(commands, gauges, models, tuning);
+    if let Err(error) = realtime() {
+        log::warn!("no real-time priority for the worker: {error:#}");
+    }
+    let _ = ready.send(Ok(()));
+    worker.run();
+}
+
+/// Models whose frames and delays fit the pipeline and each other.
+fn checked(models: Models) -> Result<Models> {
+    let delay = |make: &Denoiser| -> Result<usize> {
+        let stream = make();
+        ensure!(
+            stream.frame_samples() == FRAME_SAMPLES,
+            "the model's frames have {} samples, live audio needs {FRAME_SAMPLES}",
+            stream.frame_samples()
+        );
+        Ok(stream.delay_samples())
+    };
+    let full = delay(&models.full)?;
+    if let Some(light) = &models.light {
+        ensure!(
+            delay(light)? == full,
+            "the light model delays the sound by more or less than the full one"
+        );
+    }
+    Ok(models)
+}

@@ -1,0 +1,343 @@
+//! The thread that owns the devices: does what the supervisors say and hands queues to the worker.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+
+use super::backend::{
+    Backend, DeviceChoice, DeviceError, DeviceErrorKind, Direction, OpenStream, StreamEvent,
+    StreamEventKind, StreamWish,
+};
+use super::capture::Capture;
+use super::gauges::Gauges;
+use super::handle::WorkerLink;
+use super::playback::Playback;
+use super::queue::{QueueState, capture_queue, playback_queue};
+use super::settings::Settings;
+use super::stats::{DeviceStatus, State};
+use super::supervisor::{Action, Event, Supervisor};
+use super::worker::Command;
+
+const TICK: Duration = Duration::from_millis(100);
+/// How often the default devices are asked for.
+const DEFAULT_CHECK: Duration = Duration::from_secs(2);
+/// Events of streams that may wait; more say nothing new.
+const EVENTS: usize = 64;
+
+/// What the keeper is told.
+pub enum Order {
+    /// Use the devices of these settings from now on.
+    Devices(Box<Settings>),
+    /// Close the microphone, then say so.
+    CloseInput(Sender<()>),
+    Stop,
+}
+
+/// The devices' part of the status.
+#[derive(Debug, Default)]
+pub struct DeviceBoard {
+    statuses: Mutex<[Option<DeviceStatus>; 2]>,
+}
+
+impl DeviceBoard {
+    /// Of the input and the output.
+    pub fn statuses(&self) -> [Option<DeviceStatus>; 2] {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, [Option<DeviceStatus>; 2]> {
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// State of the keeper's thread.
+pub struct Keeper {
+    backend: Box<dyn Backend>,
+    worker: WorkerLink,
+    gauges: Arc<Gauges>,
+    board: Arc<DeviceBoard>,
+    sides: [Side; 2],
+    events: (Sender<StreamEvent>, Receiver<StreamEvent>),
+    checked_at: Instant,
+}
+
+/// One direction: its device as it is wanted and as it is.
+struct Side {
+    direction: Direction,
+    supervisor: Supervisor,
+    choice: Option<DeviceChoice>,
+    wish: StreamWish,
+    open: Option<(OpenStream, Arc<QueueState>)>,
+    /// The default device when the stream was opened.
+    default: Option<String>,
+    was_opened: bool,
+    error: Option<String>,
+}
+
+impl Keeper {
+    pub fn new(
+        backend: Box<dyn Backend>,
+        worker: WorkerLink,
+        gauges: Arc<Gauges>,
+        board: Arc<DeviceBoard>,
+    ) -> Self {
+        let now = Instant::now();
+        let side = |direction| Side {
+            direction,
+            supervisor: Supervisor::new(now),
+            choice: None,
+            wish: StreamWish::default(),
+            open: None,
+            default: None,
+            was_opened: false,
+            error: None,
+        };
+        Self {
+            backend,
+            worker,
+            gauges,
+            board,
+            sides: [side(Direction::Input), side(Direction::Output)],
+            events: bounded(EVENTS),
+            checked_at: now,
+        }
+    }
+
+    /// Keeps the devices open until told to stop.
+    pub fn run(mut self, orders: &Receiver<Order>) {
+        let events = self.events.1.clone();
+        loop {
+            select! {
+                recv(orders) -> order => match order {
+                    Ok(Order::Devices(settings)) => self.want(&settings),
+                    Ok(Order::CloseInput(done)) => {
+                        self.send(Direction::Input, Event::Stop);
+                        let _ = done.send(());
+                    }
+                    Ok(Order::Stop) | Err(_) => break,
+                },
+                recv(events) -> event => {
+                    // This end holds a sender.
+                    if let Ok(event) = event {
+                        self.react(event);
+                    }
+                }
+                default(TICK) => {}
+            }
+            self.tick();
+        }
+        for direction in [Direction::Input, Direction::Output] {
+            self.send(direction, Event::Stop);
+        }
+        self.show();
+    }
+
+    fn want(&mut self, settings: &Settings) {
+        let wanted = [
+            (Some(&settings.input), &settings.input_wish),
+            (settings.output.as_ref(), &settings.output_wish),
+        ];
+        for (n, (choice, wish)) in wanted.into_iter().enumerate() {
+            let side = &mut self.sides[n];
+            if side.choice.as_ref() == choice && side.wish == *wish {
+                continue;
+            }
+            side.choice = choice.cloned();
+            side.wish = wish.clone();
+            side.error = None;
+            let event = choice.map_or(Event::Stop, |_| Event::Wanted);
+            self.send(self.sides[n].direction, event);
+        }
+    }
+
+    fn react(&mut self, event: StreamEvent) {
+        let direction = event.direction;
+        match event.kind {
+            StreamEventKind::Listeners(listeners) => {
+                self.worker.send(Command::Listeners(listeners));
+            }
+            StreamEventKind::Error(error) => {
+                match error.kind {
+                    DeviceErrorKind::Xrun => {
+                        self.gauges.xruns.fetch_add(1, Relaxed);
+                        log::debug!("{direction}: {error}");
+                    }
+                    DeviceErrorKind::Changed | DeviceErrorKind::RealtimeDenied => {
+                        log::info!("{direction}: {error}");
+                    }
+                    _ => self.sides[direction as usize].complain(&error),
+                }
+                self.send(direction, Event::Failed(error.kind));
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        for n in 0..self.sides.len() {
+            let side = &self.sides[n];
+            let callbacks = side.open.as_ref().map_or(0, |(_, queue)| queue.callbacks());
+            self.send(side.direction, Event::Tick { callbacks });
+        }
+        if self.checked_at.elapsed() >= DEFAULT_CHECK {
+            self.checked_at = Instant::now();
+            self.check_defaults();
+        }
+        self.show();
+    }
+
+    fn check_defaults(&mut self) {
+        for n in 0..self.sides.len() {
+            let side = &self.sides[n];
+            if side.choice != Some(DeviceChoice::Default) || side.open.is_none() {
+                continue;
+            }
+            let direction = side.direction;
+            // A server that does not answer shows in the stream, too.
+            if let Ok(Some(default)) = self.backend.default_device(direction)
+                && self.sides[n]
+                    .default
+                    .as_ref()
+                    .is_some_and(|old| *old != default)
+            {
+                log::info!("{direction}: the default device is now {default}");
+                self.send(direction, Event::Wanted);
+            }
+        }
+    }
+
+    fn send(&mut self, direction: Direction, event: Event) {
+        let supervisor = &mut self.sides[direction as usize].supervisor;
+        for action in supervisor.on(event, Instant::now()) {
+            match action {
+                Action::Close => self.close(direction),
+                Action::Open => {
+                    let result = match self.open(direction) {
+                        Ok(()) => Event::Opened,
+                        Err(error) => {
+                            self.sides[direction as usize].complain(&error);
+                            Event::Failed(error.kind)
+                        }
+                    };
+                    self.send(direction, result);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, direction: Direction) -> Result<(), DeviceError> {
+        let side = &self.sides[direction as usize];
+        let (choice, wish) = (side.choice.clone().unwrap_or_default(), side.wish.clone());
+        let default = match choice {
+            DeviceChoice::Default => self.backend.default_device(direction)?,
+            _ => None,
+        };
+        let events = self.events.0.clone();
+        let (stream, queue) = match direction {
+            Direction::Input => {
+                let (capture, drain) = capture_queue(self.worker.thread.clone());
+                let stream = self.backend.open_input(&choice, &wish, capture, events)?;
+                check(&stream)?;
+                let queue = Arc::clone(drain.state());
+                let capture =
+                    Capture::new(drain, stream.rate_hz, stream.channels, stream.period_frames);
+                self.worker.send(Command::Capture(Some(capture)));
+                (stream, queue)
+            }
+            Direction::Output => {
+                let (feed, playback) = playback_queue();
+                let stream = self.backend.open_output(&choice, &wish, playback, events)?;
+                check(&stream)?;
+                let queue = Arc::clone(feed.state());
+                let playback =
+                    Playback::new(feed, stream.rate_hz, stream.channels, stream.period_frames);
+                self.worker.send(Command::Playback(Some(playback)));
+                (stream, queue)
+            }
+        };
+        let side = &mut self.sides[direction as usize];
+        log::info!(
+            "{direction}: {} ({} Hz, {} channels, {})",
+            stream.device.name,
+            stream.rate_hz,
+            stream.channels,
+            stream.format
+        );
+        if std::mem::replace(&mut side.was_opened, true) {
+            self.gauges.reopens.fetch_add(1, Relaxed);
+        }
+        side.open = Some((stream, queue));
+        side.default = default;
+        side.error = None;
+        Ok(())
+    }
+
+    fn close(&mut self, direction: Direction) {
+        self.sides[direction as usize].open = None;
+        self.worker.send(match direction {
+            Direction::Input => Command::Capture(None),
+            Direction::Output => Command::Playback(None),
+        });
+        if direction == Direction::Output {
+            // What the old device said about listeners means nothing for the next.
+            self.worker.send(Command::Listeners(true));
+        }
+    }
+
+    fn show(&self) {
+        *self.board.lock() = self.sides.each_ref().map(Side::status);
+    }
+}
+
+impl Side {
+    /// Logs a new problem once.
+    fn complain(&mut self, error: &DeviceError) {
+        let message = error.to_string();
+        if self.error.as_ref() != Some(&message) {
+            log::warn!("{}: {message}; trying again", self.direction);
+        }
+        self.error = Some(message);
+    }
+
+    fn status(&self) -> Option<DeviceStatus> {
+        let choice = self.choice.as_ref()?;
+        let state = self.supervisor.state();
+        let mut status = DeviceStatus {
+            state,
+            id: match choice {
+                DeviceChoice::Default => "default".into(),
+                DeviceChoice::Id(id) => id.clone(),
+                DeviceChoice::NamePart(part) => part.clone(),
+            },
+            name: String::new(),
+            rate_hz: 0,
+            channels: 0,
+            format: String::new(),
+            period_ms: 0.0,
+            error: self.error.clone().filter(|_| state != State::Running),
+        };
+        if let Some((stream, _)) = &self.open {
+            status.id.clone_from(&stream.device.id);
+            status.name.clone_from(&stream.device.name);
+            status.rate_hz = stream.rate_hz;
+            status.channels = stream.channels;
+            status.format.clone_from(&stream.format);
+            status.period_ms = stream.period_frames as f32 * 1e3 / stream.rate_hz as f32;
+        }
+        Some(status)
+    }
+}
+
+/// Everything behind relies on rates and channels that exist.
+fn check(stream: &OpenStream) -> Result<(), DeviceError> {
+    let fits = (4_000..=768_000).contains(&stream.rate_hz) && (1..=64).contains(&stream.channels);
+    if fits {
+        return Ok(());
+    }
+    let message = format!(
+        "{} runs at {} Hz with {} channels, which is not supported",
+        stream.device.name, stream.rate_hz, stream.channels
+    );
+    Err(DeviceError::new(DeviceErrorKind::Unsupported, message))
+}

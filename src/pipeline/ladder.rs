@@ -1,0 +1,135 @@
+//! The overload ladder: full model → light model → no model, and back when there is room again.
+//!
+//! A machine that cannot keep up must not break the call: noisy speech is better than torn speech.
+//! A step down needs sustained misses; a step up is a trial after a quiet time, which doubles each
+//! time the trial fails.
+
+use super::stats::Level;
+
+/// Frames per second.
+const SECOND: u32 = 100;
+/// So many missed deadlines within a second are an overload.
+const MISSES: u32 = 10;
+/// Quiet time before the first trial.
+const FIRST_REST: u32 = 5 * SECOND;
+const LONGEST_REST: u32 = 60 * SECOND;
+/// A step up that has lasted this long was no failure.
+const PROVEN: u32 = 20 * SECOND;
+
+/// State of the ladder; time is counted in frames of 10 ms.
+#[derive(Clone, Debug)]
+pub struct Ladder {
+    has_light: bool,
+    level: Level,
+    /// Leaks one miss per tenth of a second.
+    misses: u32,
+    frames: u32,
+    since_change: u32,
+    rest: u32,
+}
+
+impl Ladder {
+    /// A ladder with or without a light model; starts with the full one.
+    pub fn new(has_light: bool) -> Self {
+        Self {
+            has_light,
+            level: Level::Full,
+            misses: 0,
+            frames: 0,
+            since_change: PROVEN,
+            rest: FIRST_REST,
+        }
+    }
+
+    /// Takes whether the next frame missed its deadline and says what to run after it.
+    pub fn observe(&mut self, missed: bool) -> Level {
+        self.since_change = self.since_change.saturating_add(1);
+        self.frames += 1;
+        if self.frames == SECOND / MISSES {
+            self.frames = 0;
+            self.misses = self.misses.saturating_sub(1);
+        }
+        self.misses += u32::from(missed);
+        if self.misses >= MISSES && self.level != Level::Bypass {
+            if self.since_change < PROVEN {
+                self.rest = (2 * self.rest).min(LONGEST_REST);
+            }
+            self.change(self.below());
+        } else if self.level != Level::Full && self.misses == 0 && self.since_change >= self.rest {
+            self.change(self.above());
+        } else if self.level == Level::Full && self.since_change >= PROVEN {
+            self.rest = FIRST_REST;
+        }
+        self.level
+    }
+
+    fn change(&mut self, level: Level) {
+        self.level = level;
+        self.misses = 0;
+        self.since_change = 0;
+    }
+
+    fn below(&self) -> Level {
+        if self.level == Level::Full && self.has_light {
+            Level::Light
+        } else {
+            Level::Bypass
+        }
+    }
+
+    fn above(&self) -> Level {
+        if self.level == Level::Bypass && self.has_light {
+            Level::Light
+        } else {
+            Level::Full
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(ladder: &mut Ladder, frames: u32, missed: impl Fn(u32) -> bool) -> Level {
+        (0..frames).fold(Level::Full, |_, n| ladder.observe(missed(n)))
+    }
+
+    #[test]
+    fn rare_misses_change_nothing() {
+        let mut ladder = Ladder::new(true);
+        assert_eq!(run(&mut ladder, 100_000, |n| n % 20 == 0), Level::Full);
+    }
+
+    #[test]
+    fn sustained_misses_lead_down_step_by_step() {
+        let mut ladder = Ladder::new(true);
+        assert_eq!(run(&mut ladder, 12, |_| true), Level::Light);
+        assert_eq!(run(&mut ladder, 12, |_| true), Level::Bypass);
+        let mut without_light = Ladder::new(false);
+        assert_eq!(run(&mut without_light, 12, |_| true), Level::Bypass);
+    }
+
+    #[test]
+    fn comes_back_after_a_rest() {
+        let mut ladder = Ladder::new(false);
+        run(&mut ladder, 12, |_| true);
+        assert_eq!(run(&mut ladder, 4 * SECOND, |_| false), Level::Bypass);
+        assert_eq!(run(&mut ladder, 2 * SECOND, |_| false), Level::Full);
+    }
+
+    #[test]
+    fn lasting_overload_is_tried_ever_more_rarely() {
+        // The full model always misses, bypass never.
+        let mut ladder = Ladder::new(false);
+        let mut level = Level::Full;
+        let mut changes = 0;
+        for _ in 0..3600 * SECOND {
+            let next = ladder.observe(level == Level::Full);
+            changes += u32::from(next != level);
+            level = next;
+        }
+        assert!(changes < 2 * 65, "{changes} changes in an hour");
+        // When the overload ends the full model returns for good.
+        assert_eq!(run(&mut ladder, 61 * SECOND, |_| false), Level::Full);
+    }
+}

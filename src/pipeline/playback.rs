@@ -1,0 +1,132 @@
+//! The worker's outlet: from frames of 480 at 48 kHz to the playback device's samples and clock.
+
+use std::sync::Arc;
+
+use super::drift::DriftControl;
+use super::queue::{PlaybackFeed, QueueState};
+use super::rate::ToDevice;
+
+/// Audio kept beyond what the callbacks take at once: their jitter.
+const MARGIN_S: f64 = 0.005;
+/// Audio above the target that is not yet worth a cut, beside one step of the worker.
+const SLACK_S: f64 = 0.02;
+/// Length of the worker's frame.
+const FRAME_S: f64 = 0.01;
+
+/// An open speaker as the worker sees it.
+pub struct Playback {
+    feed: PlaybackFeed,
+    resampler: ToDevice,
+    drift: DriftControl,
+    bend: f64,
+    /// Underruns and dropped samples when the level was last known to be undisturbed.
+    disturbances: u64,
+    interleaved: Vec<f32>,
+    lanes: usize,
+    rate_hz: u32,
+    channels: usize,
+    period_s: f64,
+    /// Level that is enough however the callbacks of both devices lie in time.
+    floor_s: f64,
+}
+
+impl Playback {
+    /// Takes the worker's end of a queue that the device has begun to empty; for one lane at first.
+    pub fn new(feed: PlaybackFeed, rate_hz: u32, channels: u16, period_frames: usize) -> Self {
+        Self {
+            feed,
+            resampler: ToDevice::new(rate_hz, 1),
+            drift: DriftControl::default(),
+            bend: 1.0,
+            disturbances: 0,
+            interleaved: Vec::new(),
+            lanes: 1,
+            rate_hz,
+            channels: channels.max(1).into(),
+            period_s: period_frames.max(1) as f64 / f64::from(rate_hz),
+            floor_s: 0.0,
+        }
+    }
+
+    /// The same speaker for another number of lanes.
+    pub fn with_lanes(mut self, lanes: usize) -> Self {
+        self.resampler = ToDevice::new(self.rate_hz, lanes);
+        self.lanes = lanes;
+        self
+    }
+
+    /// Sets how much audio playback starts with: `wanted_s`, or as much as the callbacks of both
+    /// devices demand.
+    pub fn set_queue(&mut self, wanted_s: f64, capture_period_s: f64) {
+        let step = capture_period_s.max(FRAME_S);
+        // Between two steps of the worker the device takes so much.
+        let taken = (step / self.period_s - 1e-6).ceil().max(1.0) * self.period_s;
+        let target = wanted_s.max(taken + MARGIN_S);
+        let ceiling = target + step + SLACK_S;
+        self.floor_s = step + self.period_s + MARGIN_S;
+        let samples = |seconds: f64| (seconds * f64::from(self.rate_hz)) as usize * self.channels;
+        self.feed
+            .state()
+            .set_bounds(samples(target), samples(ceiling));
+    }
+
+    /// Queues one frame per lane.
+    pub fn push(&mut self, frames: &[Vec<f32>]) {
+        let (samples, count) = self.resampler.process(frames, self.bend);
+        self.interleaved.clear();
+        for n in 0..count {
+            for channel in 0..self.channels {
+                self.interleaved.push(match (self.lanes, self.channels) {
+                    (1, _) if channel < 2 => samples[n],
+                    (2, 1) => 0.5 * (samples[n] + samples[count + n]),
+                    (2, _) if channel < 2 => samples[channel * count + n],
+                    // Centre, bass and rear speakers stay silent.
+                    _ => 0.0,
+                });
+            }
+        }
+        self.feed.push(&self.interleaved, self.channels);
+    }
+
+    /// Watches the level of the queue, right after the worker has pushed all it had.
+    /// `waiting_s` is what waits for its frame to be complete.
+    pub fn follow_clock(&mut self, waiting_s: f64, elapsed_s: f64) {
+        let state = self.feed.state();
+        let disturbances = state.underruns() + state.dropped_samples();
+        if disturbances != self.disturbances {
+            self.disturbances = disturbances;
+            self.drift.restart();
+        }
+        let level_s = self.level_s() + waiting_s;
+        self.bend = self.drift.update(level_s, self.floor_s, elapsed_s);
+    }
+
+    /// Audio ahead of a sample queued now, in seconds. The device takes a whole period at once but
+    /// plays it evenly, so the level falls evenly too.
+    pub fn level_s(&self) -> f64 {
+        let state = self.feed.state();
+        let queued = state.queued_samples() as f64 / self.channels as f64;
+        let played = state.since_callback().as_secs_f64().min(self.period_s);
+        queued / f64::from(self.rate_hz) - played + self.period_s
+    }
+
+    /// What the resampler adds to the latency, in seconds.
+    pub fn delay_s(&self) -> f64 {
+        self.resampler.delay_s()
+    }
+
+    /// See [`DriftControl::drift_ppm`].
+    pub fn drift_ppm(&self) -> f64 {
+        self.drift.drift_ppm()
+    }
+
+    /// Interleaved samples per second.
+    pub fn samples_per_s(&self) -> f64 {
+        f64::from(self.rate_hz) * self.channels as f64
+    }
+
+    /// The counters of the queue.
+    pub fn state(&self) -> &Arc<QueueState> {
+        self.feed.state()
+    }
+}
