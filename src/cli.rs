@@ -22,6 +22,7 @@ enum Command {
     Train(commands::train::Args),
     Devices(commands::devices::Args),
     Mic(commands::mic::Args),
+    Bench(commands::bench::Args),
 }
 
 impl Cli {
@@ -33,6 +34,7 @@ impl Cli {
             Command::Train(args) => commands::train::run(args),
             Command::Devices(args) => commands::devices::run(args),
             Command::Mic(args) => commands::mic::run(args),
+            Command::Bench(args) => commands::bench::run(args),
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod audio;
 pub mod cli;
 pub mod commands;
 pub mod corruption;
+pub mod cpu_time;
 pub mod devices;
 pub mod dsp;
 pub mod model;

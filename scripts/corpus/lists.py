@@ -9,9 +9,10 @@ to CORPUS_DIR, no header:
     speech.tsv         path, speaker, bandwidth_hz, weight     training voices
     noise.tsv          path, class                             training noise, and some music as class `music`
     valid_speech.tsv   path, speaker, bandwidth_hz, weight     voices that training never hears
-    valid_noise.tsv    path, class group (or synth:KIND)       noise packages that training never hears
+    valid_noise.tsv    path, class group                       noise packages that training never hears
+    bench_noise.tsv    the same, and synth:KIND                for scripts/eval
 
-Only `train` rows go into the first two, only `valid` rows into the last two. Voices that tts.py synthesised
+Only `train` rows go into the first two, only `valid` rows into the others. Voices that tts.py synthesised
 (CORPUS_DIR/tts) join speech.tsv.
 """
 import collections, csv, os, sys
@@ -131,8 +132,9 @@ def main():
     write(corpus, 'speech.tsv', speech_lines(speech) + synthetic)
     write(corpus, 'noise.tsv', [(r['path'], r['category']) for r in noise] + [(r['path'], 'music') for r in music])
     write(corpus, 'valid_speech.tsv', speech_lines(valid_speech))
-    write(corpus, 'valid_noise.tsv', [(r['path'], group_of[r['category']]) for r in valid_noise]
-          + [(c, g) for c, g in group_of.items() if c.startswith('synth:')])
+    recorded = [(r['path'], group_of[r['category']]) for r in valid_noise]
+    write(corpus, 'valid_noise.tsv', recorded)
+    write(corpus, 'bench_noise.tsv', recorded + [(c, g) for c, g in group_of.items() if c.startswith('synth:')])
 
     summary('training speech by grade (weight A 1.0, B 0.7, C 0.15)', speech, lambda r: r['grade'], 'grade')
     summary('training speech by bandwidth', speech, band, 'bandwidth')

@@ -19,7 +19,7 @@ bin=${BIN:-target/release/denoised}
 python=${PYTHON:-python3}
 say() { printf '\n== %s\n' "$*"; }
 
-for list in valid_speech.tsv valid_noise.tsv; do
+for list in valid_speech.tsv bench_noise.tsv; do
     [ -f "$corpus/$list" ] || { echo "$corpus/$list is missing: run python3 scripts/corpus/lists.py $corpus" >&2; exit 1; }
 done
 [ -x "$bin" ] || { say "building $bin"; cargo build --release; }
@@ -40,7 +40,7 @@ py=$out/venv/bin/python
 set_dir=$out/mixtures
 if [ ! -f "$set_dir/meta.csv" ]; then
     say "building the validation mixtures"
-    $py $here/mixset.py --speech "$corpus/valid_speech.tsv" --noise "$corpus/valid_noise.tsv" --out "$set_dir" \
+    $py $here/mixset.py --speech "$corpus/valid_speech.tsv" --noise "$corpus/bench_noise.tsv" --out "$set_dir" \
         -n 40 --snr -5 0 5 10 15 --dur 8 --seed 1 --min-speech-fs 16000 --min-noise-s 1
 fi
 

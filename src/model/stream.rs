@@ -24,6 +24,7 @@ struct Weights {
     device: Device,
     stft: Stft,
     autoencoder: Autoencoder,
+    weight_count: usize,
 }
 
 impl Model {
@@ -52,6 +53,11 @@ impl Model {
             device,
             stft: Stft::new(checkpoint.config.window_samples, device),
             autoencoder,
+            weight_count: variables
+                .trainable_variables()
+                .iter()
+                .map(Tensor::numel)
+                .sum(),
         };
         Ok(Self {
             weights: Rc::new(weights),
@@ -66,6 +72,11 @@ impl Model {
     /// How the weights came to be.
     pub fn summary(&self) -> &TrainingSummary {
         &self.weights.summary
+    }
+
+    /// Trained values in the network, running statistics not counted.
+    pub fn weight_count(&self) -> usize {
+        self.weights.weight_count
     }
 
     /// A new stream of one channel.
@@ -147,6 +158,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::model::denormals::flush_denormals;
     use crate::model::tensor_file::Named;
 
     /// Random weights, with normalisation statistics that folding must respect.
@@ -219,6 +231,29 @@ mod tests {
         stream.reset();
         stream.process(&input, &mut again);
         assert_eq!(largest_difference(&first, &again), 0.0);
+    }
+
+    #[test]
+    fn an_hour_later_the_same_sound_gives_the_same_result() {
+        flush_denormals();
+        tch::set_num_threads(1);
+        let mut stream = untrained().stream();
+        let second = noise(100, 2);
+        let ten_seconds = second.repeat(10);
+        let mut output = vec![0.0; ten_seconds.len()];
+        for _ in 0..6 {
+            stream.process(&ten_seconds, &mut output);
+        }
+        let after_a_minute = output[..second.len()].to_vec();
+        for _ in 0..354 {
+            stream.process(&ten_seconds, &mut output);
+        }
+        assert!(largest_difference(&output, &after_a_minute) <= 1e-4);
+        let mut frame_by_frame = vec![0.0; second.len()];
+        for (input, output) in second.chunks(480).zip(frame_by_frame.chunks_mut(480)) {
+            stream.process(input, output);
+        }
+        assert!(largest_difference(&frame_by_frame, &after_a_minute) <= 1e-4);
     }
 
     #[test]

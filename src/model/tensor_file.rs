@@ -1,14 +1,14 @@
 //! Named f32 tensors with text metadata in one safetensors file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::Permissions;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
+
+use crate::pending_file::PendingFile;
 
 /// Tensors by name, in a fixed order.
 pub type Named = BTreeMap<String, Tensor>;
@@ -71,22 +71,12 @@ impl TensorFile {
             ));
         }
         let bytes = safetensors::serialize(views, Some(self.metadata))?;
-        write_atomically(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+        let file = PendingFile::new(path)?;
+        file.handle()?
+            .write_all(&bytes)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        file.commit(true)
     }
-}
-
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn shape(tensor: &Tensor) -> Vec<usize> {

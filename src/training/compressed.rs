@@ -70,23 +70,42 @@ fn in_one_pass(
     };
     let frames = estimate_values
         .chunks_exact(2 * bins)
-        .zip(target_values.chunks_exact(2 * bins));
+        .zip(target_values.chunks_exact(2 * bins))
+        .zip(gradient.chunks_exact_mut(2 * bins));
     let mut sum = 0.0;
-    for ((estimate, target), gradient) in frames.zip(gradient.chunks_exact_mut(2 * bins)) {
-        let pairs = estimate.chunks_exact(2).zip(target.chunks_exact(2));
-        let mut frame_sum = 0f32;
-        for (((e, t), g), &weight) in pairs.zip(gradient.chunks_exact_mut(2)).zip(&weight) {
-            let (value, by_re, by_im) = terms.bin((e[0], e[1]), (t[0], t[1]));
-            frame_sum += weight * value;
-            g[0] = weight * scale * by_re;
-            g[1] = weight * scale * by_im;
+    for ((estimate, target), gradient) in frames {
+        let groups = estimate
+            .chunks(2 * LANES)
+            .zip(target.chunks(2 * LANES))
+            .zip(gradient.chunks_mut(2 * LANES))
+            .zip(weight.chunks(LANES));
+        for (((estimate, target), gradient), weight) in groups {
+            let (value, re, im) = terms.lanes(&separate(estimate), &separate(target));
+            for (lane, (pair, weight)) in gradient.chunks_exact_mut(2).zip(weight).enumerate() {
+                sum += f64::from(weight * value[lane]);
+                pair[0] = weight * scale * re[lane];
+                pair[1] = weight * scale * im[lane];
+            }
         }
-        sum += f64::from(frame_sum);
     }
     (
         sum * f64::from(scale),
         Tensor::from_slice(&gradient).view_as(estimate),
     )
+}
+
+/// Bins worked on together: arrays of a fixed size become vector instructions.
+const LANES: usize = 8;
+type Lanes = [f32; LANES];
+
+/// Real and imaginary parts of up to [`LANES`] interleaved pairs, zeros behind them.
+#[inline(always)]
+fn separate(pairs: &[f32]) -> (Lanes, Lanes) {
+    let (mut re, mut im) = ([0.0; LANES], [0.0; LANES]);
+    for (lane, pair) in pairs.chunks_exact(2).enumerate() {
+        (re[lane], im[lane]) = (pair[0], pair[1]);
+    }
+    (re, im)
 }
 
 struct Terms {
@@ -97,6 +116,18 @@ struct Terms {
 }
 
 impl Terms {
+    /// [`Self::bin`] for several bins.
+    fn lanes(&self, estimate: &(Lanes, Lanes), target: &(Lanes, Lanes)) -> (Lanes, Lanes, Lanes) {
+        let (mut value, mut re, mut im) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        for lane in 0..LANES {
+            (value[lane], re[lane], im[lane]) = self.bin(
+                (estimate.0[lane], estimate.1[lane]),
+                (target.0[lane], target.1[lane]),
+            );
+        }
+        (value, re, im)
+    }
+
     /// One bin's difference, and its derivatives by the real and imaginary part of the estimate.
     #[inline(always)]
     fn bin(&self, estimate: (f32, f32), target: (f32, f32)) -> (f32, f32, f32) {

@@ -57,13 +57,30 @@ pub fn state_path(out: &Path) -> PathBuf {
 }
 
 /// Sums since the last validation.
-#[derive(Default)]
 struct Sums {
+    since: Instant,
     updates: f64,
     loss: f64,
     sdr_db: f64,
     norm: f64,
     audio_seconds: f64,
+}
+
+impl Sums {
+    fn start() -> Self {
+        Self {
+            since: Instant::now(),
+            updates: 0.0,
+            loss: 0.0,
+            sdr_db: 0.0,
+            norm: 0.0,
+            audio_seconds: 0.0,
+        }
+    }
+
+    fn audio_rate(&self) -> f64 {
+        self.audio_seconds / self.since.elapsed().as_secs_f64().max(1e-3)
+    }
 }
 
 struct Trainer {
@@ -114,9 +131,8 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
         progress,
         optimiser,
         validation,
-        sums: Sums::default(),
+        sums: Sums::start(),
     };
-    let mut last = Instant::now();
     while trainer.progress.updates < config.updates {
         if interrupted.load(Ordering::Relaxed) {
             trainer.save_state()?;
@@ -128,11 +144,9 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
             .context("a loading thread has stopped; the message above says why")?;
         let gradients = compute(&replicas, batch, &trainer.optimiser)?;
         trainer.update(&gradients)?;
-        if last.elapsed() >= trainer.run.validation_interval
-            || trainer.progress.updates == config.updates
-        {
-            trainer.validate(last.elapsed())?;
-            last = Instant::now();
+        let due = trainer.sums.since.elapsed() >= trainer.run.validation_interval;
+        if due || trainer.progress.updates == config.updates {
+            trainer.validate()?;
         }
     }
     trainer.bar.finish();
@@ -213,21 +227,22 @@ impl Trainer {
         self.sums.norm += norm;
         self.sums.audio_seconds += seconds;
         self.bar.set_position(self.progress.updates);
-        let rate = self.sums.audio_seconds / self.bar.elapsed().as_secs_f64().max(1e-3);
-        if self.progress.updates % 10 == 0 {
+        if self.progress.updates.is_multiple_of(10) {
             let updates = self.sums.updates;
             self.bar.set_message(format!(
-                "loss {:.4} SDR {:.1} dB, {rate:.0} audio-s/s",
+                "loss {:.4} SDR {:.1} dB, {:.0} audio-s/s",
                 self.sums.loss / updates,
                 self.sums.sdr_db / updates,
+                self.sums.audio_rate(),
             ));
         }
         Ok(())
     }
 
-    fn validate(&mut self, elapsed: Duration) -> Result<()> {
-        let sums = std::mem::take(&mut self.sums);
-        self.progress.running_seconds += elapsed.as_secs_f64();
+    fn validate(&mut self) -> Result<()> {
+        let sums = std::mem::replace(&mut self.sums, Sums::start());
+        let audio_seconds_per_second = sums.audio_rate();
+        self.progress.running_seconds += sums.since.elapsed().as_secs_f64();
         let score = self.validation.score(&self.optimiser.average);
         if self.progress.best_loss.is_none_or(|best| score.loss < best) {
             self.progress.best_loss = Some(score.loss);
@@ -242,7 +257,7 @@ impl Trainer {
             training_loss: sums.loss / sums.updates,
             training_sdr_db: sums.sdr_db / sums.updates,
             gradient_norm: sums.norm / sums.updates,
-            audio_seconds_per_second: sums.audio_seconds / elapsed.as_secs_f64(),
+            audio_seconds_per_second,
             validation_loss: score.loss,
             validation_si_sdr_db: score.si_sdr_db,
             input_si_sdr_db: score.input_si_sdr_db,
@@ -259,7 +274,9 @@ impl Trainer {
             );
         });
         self.journal.add(entry)?;
-        self.save_state()
+        self.save_state()?;
+        self.sums = Sums::start();
+        Ok(())
     }
 
     fn save_weights(&self, score: Score) -> Result<()> {

@@ -12,6 +12,7 @@ use super::report::{Outcome, Report};
 use super::{Args, Shared};
 use crate::audio::decode::{Reader, Spec};
 use crate::audio::wav_write::WavWriter;
+use crate::cpu_time::thread_seconds;
 use crate::dsp::level::LevelMeter;
 use crate::dsp::si_sdr::SiSdr;
 use crate::dsp::spectrogram::{Recorder, Spectrogram};
@@ -32,7 +33,7 @@ pub fn clean(task: &Task, model: &Model, shared: &Shared) -> Outcome {
 
 fn try_clean(task: &Task, model: &Model, shared: &Shared) -> Result<Report> {
     let args = shared.args;
-    let started = thread_cpu_seconds();
+    let started = thread_seconds();
     let mut reader = match &task.input {
         Some(path) => Reader::open(path)?,
         None => Reader::wav_stream(std::io::stdin(), "standard input")?,
@@ -74,7 +75,7 @@ fn try_clean(task: &Task, model: &Model, shared: &Shared) -> Result<Report> {
 
     let clipped_samples = writer.clipped();
     let pending = writer.finish()?;
-    let cpu_seconds = thread_cpu_seconds() - started;
+    let cpu_seconds = thread_seconds() - started;
     let (before, after) = (before.finish(), after.finish());
     let seconds = before.samples as f64 / f64::from(spec.rate_hz);
     let si_sdr_db = |estimate: Option<&Path>| {
@@ -217,15 +218,4 @@ fn compare(reference: &Path, estimate: &Path) -> Result<f64> {
             meter.push(reference, estimate);
         }
     }
-}
-
-/// Processor time of this thread, which with one libtorch thread is all that a file takes.
-fn thread_cpu_seconds() -> f64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the clock exists on every Linux and `time` is a valid place for its answer.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }

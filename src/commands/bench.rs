@@ -1,0 +1,144 @@
+//! `denoised bench`: what the model costs on this machine.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use tch::Device;
+
+use super::train::parse_device;
+use crate::SAMPLE_RATE_HZ;
+use crate::cpu_time::thread_seconds;
+use crate::model::denormals::flush_denormals;
+use crate::model::{Model, Stream, locate};
+
+/// Measure the model's cost per frame on this machine
+///
+/// Processor time of one thread on noise, after a warm-up: frame by frame as in the live pipeline,
+/// and 100 frames at a time as for files. Run it on an idle machine, and compare figures of one run.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Weights to measure [default: the shipped model]
+    #[arg(long, env = "DENOISED_MODEL", value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Seconds of audio for each figure
+    #[arg(long, value_name = "S", default_value_t = 20.0)]
+    seconds: f64,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    device: Device,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    weights: usize,
+    latent: i64,
+    algorithmic_latency_ms: f64,
+    load_ms: f64,
+    frame_cpu_ms: f64,
+    /// Wall-clock time of single frames: median, 99th percentile and worst.
+    frame_p50_ms: f64,
+    frame_p99_ms: f64,
+    frame_max_ms: f64,
+    real_time_factor: f64,
+    batch_frame_cpu_ms: f64,
+    batch_real_time_factor: f64,
+}
+
+const BATCH_FRAMES: usize = 100;
+const WARM_UP_FRAMES: usize = 200;
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<ExitCode> {
+    ensure!(
+        (0.1..=3600.0).contains(&args.seconds),
+        "--seconds must be 0.1 to 3600, not {}",
+        args.seconds
+    );
+    flush_denormals();
+    tch::set_num_threads(1);
+    let path = args.model.clone().map_or_else(locate::default_path, Ok)?;
+    let start = Instant::now();
+    let model = Model::load(&path, args.device)?;
+    let load_ms = start.elapsed().as_secs_f64() * 1e3;
+
+    let mut stream = model.stream();
+    let frame = stream.frame_samples();
+    let rate_hz = f64::from(SAMPLE_RATE_HZ);
+    let frame_ms = frame as f64 / rate_hz * 1e3;
+    let frames = (args.seconds * 1e3 / frame_ms).ceil() as usize;
+    run_frames(&mut stream, WARM_UP_FRAMES, 1);
+    let (frame_cpu_ms, mut wall_ms) = run_frames(&mut stream, frames, 1);
+    wall_ms.sort_by(f64::total_cmp);
+    let percentile = |share: f64| wall_ms[((wall_ms.len() - 1) as f64 * share) as usize];
+    run_frames(&mut stream, WARM_UP_FRAMES, BATCH_FRAMES);
+    let (batch_frame_cpu_ms, _) = run_frames(&mut stream, frames, BATCH_FRAMES);
+
+    let report = Report {
+        weights: model.weight_count(),
+        latent: model.config().latent,
+        algorithmic_latency_ms: (stream.delay_samples() + frame) as f64 / rate_hz * 1e3,
+        load_ms,
+        frame_cpu_ms,
+        frame_p50_ms: percentile(0.5),
+        frame_p99_ms: percentile(0.99),
+        frame_max_ms: percentile(1.0),
+        real_time_factor: frame_cpu_ms / frame_ms,
+        batch_frame_cpu_ms,
+        batch_real_time_factor: batch_frame_cpu_ms / frame_ms,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print_report(&report, &path);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Cleans noise in calls of `at_once` frames: processor time per frame in ms, wall time of each call.
+fn run_frames(stream: &mut Stream, frames: usize, at_once: usize) -> (f64, Vec<f64>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let samples = at_once * stream.frame_samples();
+    let input: Vec<f32> = (0..samples).map(|_| rng.random_range(-0.1..0.1)).collect();
+    let mut output = vec![0.0; samples];
+    let calls = frames.div_ceil(at_once);
+    let mut wall_ms = Vec::with_capacity(calls);
+    let begin = thread_seconds();
+    for _ in 0..calls {
+        let start = Instant::now();
+        stream.process(&input, &mut output);
+        wall_ms.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    let cpu_ms = (thread_seconds() - begin) * 1e3;
+    (cpu_ms / (calls * at_once) as f64, wall_ms)
+}
+
+fn print_report(report: &Report, path: &std::path::Path) {
+    println!(
+        "model              {} ({:.2} M weights, latent {})",
+        path.display(),
+        report.weights as f64 / 1e6,
+        report.latent
+    );
+    println!("algorithmic delay  {:.0} ms", report.algorithmic_latency_ms);
+    println!("load               {:.0} ms", report.load_ms);
+    println!(
+        "frame by frame     {:.3} ms processor time, real-time factor {:.4}",
+        report.frame_cpu_ms, report.real_time_factor
+    );
+    println!(
+        "                   {:.3} ms median, {:.3} ms 99th percentile, {:.3} ms worst (wall clock)",
+        report.frame_p50_ms, report.frame_p99_ms, report.frame_max_ms
+    );
+    println!(
+        "{BATCH_FRAMES} frames at once {:.3} ms processor time per frame, real-time factor {:.4}",
+        report.batch_frame_cpu_ms, report.batch_real_time_factor
+    );
+}

@@ -1,0 +1,196 @@
+//! A small training run from audio files to weights.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use denoised::model::ModelConfig;
+use denoised::model::checkpoint::Checkpoint;
+use denoised::training::batch::Material;
+use denoised::training::pack::Pack;
+use denoised::training::trainer::{Run, Start};
+use denoised::training::voices::Voices;
+use denoised::training::{Outcome, TrainingConfig, listing, train};
+use indicatif::ProgressBar;
+use tch::Device;
+
+fn tiny() -> TrainingConfig {
+    TrainingConfig {
+        updates: 40,
+        batch_clips: 3,
+        clip_seconds: 0.5,
+        warmup_updates: 5,
+        validation_clips: 2,
+        model: ModelConfig {
+            bands: 24,
+            filter_bins: 16,
+            filter_taps: 2,
+            channels: 16,
+            latent: 8,
+            context_dilations: vec![1, 4],
+            ..ModelConfig::default()
+        },
+        ..TrainingConfig::default()
+    }
+}
+
+/// Voices of three speakers: tones that swell and fade.
+fn speech(folder: &Path) -> PathBuf {
+    for (speaker, pitch_hz) in [("low", 120.0f32), ("middle", 190.0), ("high", 310.0)] {
+        std::fs::create_dir_all(folder.join(speaker)).unwrap();
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer =
+            hound::WavWriter::create(folder.join(speaker).join("tone.wav"), spec).unwrap();
+        for n in 0..16_000 {
+            let seconds = n as f32 / 16_000.0;
+            let envelope = (std::f32::consts::TAU * 3.0 * seconds).sin().max(0.0);
+            let voice: f32 = (1..8)
+                .map(|k| (std::f32::consts::TAU * pitch_hz * k as f32 * seconds).sin() / k as f32)
+                .sum();
+            writer
+                .write_sample((voice * envelope * 8000.0) as i16)
+                .unwrap();
+        }
+        writer.finalize().unwrap();
+    }
+    folder.to_owned()
+}
+
+fn run(folder: &Path, name: &str, config: &TrainingConfig) -> Run {
+    let material = || {
+        let listed = listing::read(&[folder.join("speech")]).unwrap();
+        let pack = Pack::open(&listed, &folder.join("cache"), &ProgressBar::hidden()).unwrap();
+        Material {
+            voices: Voices::new(Arc::new(pack), config.voices.clone()),
+            noise: None,
+            rooms: None,
+            recipe: config.corruption.clone(),
+        }
+    };
+    Run {
+        out: folder.join(name),
+        device: Device::Cpu,
+        replicas: 2,
+        loader_threads: 2,
+        // After every update: the state on disk is always the newest.
+        validation_interval: Duration::ZERO,
+        training: material(),
+        validation: material(),
+    }
+}
+
+fn rows(log: &Path) -> usize {
+    std::fs::read_to_string(log).map_or(0, |text| text.lines().count().saturating_sub(1))
+}
+
+#[test]
+fn an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    speech(&folder.path().join("speech"));
+    let config = tiny();
+    let never = AtomicBool::new(false);
+    let start = || Start::Fresh(Box::new(config.clone()));
+
+    let outcome = train(
+        run(folder.path(), "whole.safetensors", &config),
+        start(),
+        &never,
+    )
+    .unwrap();
+    assert_eq!(outcome, Outcome::Finished);
+
+    let flag = Arc::new(AtomicBool::new(false));
+    let log = folder.path().join("parts.log.csv");
+    let watcher = std::thread::spawn({
+        let (flag, log) = (Arc::clone(&flag), log.clone());
+        move || {
+            while rows(&log) < 5 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            flag.store(true, Ordering::Relaxed);
+        }
+    });
+    let outcome = train(
+        run(folder.path(), "parts.safetensors", &config),
+        start(),
+        &flag,
+    )
+    .unwrap();
+    watcher.join().unwrap();
+    assert_eq!(outcome, Outcome::Interrupted);
+    assert!((5..40).contains(&rows(&log)));
+
+    let resume = Start::Resume { updates: None };
+    let outcome = train(
+        run(folder.path(), "parts.safetensors", &config),
+        resume,
+        &never,
+    )
+    .unwrap();
+    assert_eq!(outcome, Outcome::Finished);
+    assert_eq!(rows(&log), 40);
+
+    let load = |name: &str| Checkpoint::load(&folder.path().join(name), Device::Cpu).unwrap();
+    let (whole, parts) = (load("whole.safetensors"), load("parts.safetensors"));
+    assert_eq!(whole.summary, parts.summary);
+    for (name, tensor) in &whole.tensors {
+        assert!(tensor.equal(&parts.tensors[name]), "{name} differs");
+    }
+    assert!(folder.path().join("whole.png").exists());
+}
+
+#[test]
+fn training_learns_and_fine_tuning_starts_from_what_was_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    speech(&folder.path().join("speech"));
+    let config = TrainingConfig {
+        updates: 120,
+        average_decay: 0.9,
+        ..tiny()
+    };
+    let never = AtomicBool::new(false);
+    let start = Start::Fresh(Box::new(config.clone()));
+    train(
+        run(folder.path(), "first.safetensors", &config),
+        start,
+        &never,
+    )
+    .unwrap();
+    let first_loss = |name: &str| -> f64 {
+        let mut reader = csv::Reader::from_path(folder.path().join(name)).unwrap();
+        let row = reader
+            .deserialize::<denoised::training::journal::Entry>()
+            .next()
+            .unwrap();
+        row.unwrap().validation_loss
+    };
+    let checkpoint =
+        Checkpoint::load(&folder.path().join("first.safetensors"), Device::Cpu).unwrap();
+    let learned = checkpoint.summary.validation_loss;
+    let untrained = first_loss("first.log.csv");
+    assert!(learned < 0.9 * untrained, "{learned} against {untrained}");
+
+    let gentle = TrainingConfig {
+        updates: 2,
+        learning_rate: 1e-5,
+        ..config
+    };
+    let start = Start::FineTune(Box::new(gentle.clone()), checkpoint);
+    train(
+        run(folder.path(), "second.safetensors", &gentle),
+        start,
+        &never,
+    )
+    .unwrap();
+    let second = first_loss("second.log.csv");
+    assert!(
+        second < 1.1 * learned.abs() + learned,
+        "{second} after {learned}"
+    );
+}
