@@ -2,6 +2,7 @@
 //!
 //! A frame's way through the folders: [`audio`] decodes and resamples it, [`corruption`] makes it
 //! noisy when training asks for that, [`model`] cleans it, and [`commands`] tie the parts together.
+//! Live, [`pipeline`] takes it from the microphone through the model to the speaker.
 
 pub mod arguments;
 pub mod audio;

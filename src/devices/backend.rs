@@ -153,10 +153,15 @@ impl Backend for CpalBackend {
             Err(error) if had_pulse => return Err(error),
             Err(_) => Vec::new(),
         };
+        let default_host = self.default_host()?;
         for host in cpal::available_hosts() {
             if host != HostId::PulseAudio {
                 // One host that fails must not hide the others' devices.
-                devices.extend(self.devices_of(host).unwrap_or_default());
+                let mut others = self.devices_of(host).unwrap_or_default();
+                for device in &mut others {
+                    device.is_default &= host == default_host;
+                }
+                devices.extend(others);
             }
         }
         Ok(devices)

@@ -4,7 +4,7 @@
 //! wait-free ends: they never block, lock, allocate or log.
 
 use cpal::traits::{DeviceTrait, StreamTrait};
-use cpal::{BufferSize, SampleFormat, StreamConfig, SupportedBufferSize};
+use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig, SupportedBufferSize};
 use cpal::{SupportedStreamConfig, SupportedStreamConfigRange};
 use crossbeam_channel::Sender;
 
@@ -165,7 +165,12 @@ fn build<T: DeviceSample>(
         buffer_size: BufferSize::Fixed(format.period_frames as u32),
     };
     let direction = side.direction();
+    let mut last = None;
     let report = move |error: cpal::Error| {
+        // Each of a stream's threads tells of its end.
+        if last.replace(error.kind()) == Some(error.kind()) && error.kind() != ErrorKind::Xrun {
+            return;
+        }
         let kind = StreamEventKind::Error(error.into());
         // A full channel already holds enough reasons to act.
         let _ = events.try_send(StreamEvent { direction, kind });

@@ -75,10 +75,9 @@ impl SpectralFilter {
             .view_as_complex();
         let recent = extended.view_as_complex();
         // The last tap belongs to the current frame.
-        let mut filtered = low.contiguous().view_as_complex();
-        for tap in 0..self.taps {
-            filtered = filtered + recent.narrow(1, tap, frames) * taps.select(2, tap);
-        }
+        let filtered = (0..self.taps).fold(low.contiguous().view_as_complex(), |sum, tap| {
+            sum + recent.narrow(1, tap, frames) * taps.select(2, tap)
+        });
         let low = filtered.view_as_real() * gains.narrow(2, 0, self.bins);
         let rest = noisy.size()[2] - self.bins;
         let high = noisy.narrow(2, self.bins, rest) * gains.narrow(2, self.bins, rest);

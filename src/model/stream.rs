@@ -158,6 +158,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::model::denormals::flush_denormals;
     use crate::model::tensor_file::Named;
 
     /// Random weights, with normalisation statistics that folding must respect.
@@ -230,6 +231,29 @@ mod tests {
         stream.reset();
         stream.process(&input, &mut again);
         assert_eq!(largest_difference(&first, &again), 0.0);
+    }
+
+    #[test]
+    fn an_hour_later_the_same_sound_gives_the_same_result() {
+        flush_denormals();
+        tch::set_num_threads(1);
+        let mut stream = untrained().stream();
+        let second = noise(100, 2);
+        let ten_seconds = second.repeat(10);
+        let mut output = vec![0.0; ten_seconds.len()];
+        for _ in 0..6 {
+            stream.process(&ten_seconds, &mut output);
+        }
+        let after_a_minute = output[..second.len()].to_vec();
+        for _ in 0..354 {
+            stream.process(&ten_seconds, &mut output);
+        }
+        assert!(largest_difference(&output, &after_a_minute) <= 1e-4);
+        let mut frame_by_frame = vec![0.0; second.len()];
+        for (input, output) in second.chunks(480).zip(frame_by_frame.chunks_mut(480)) {
+            stream.process(input, output);
+        }
+        assert!(largest_difference(&frame_by_frame, &after_a_minute) <= 1e-4);
     }
 
     #[test]

@@ -50,3 +50,25 @@ impl Declick {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_becomes_a_slope() {
+        let mut declick = Declick::default();
+        let mut before = [0.5, -0.5].repeat(480);
+        declick.process(&mut before, 2);
+        assert_eq!(before, [0.5, -0.5].repeat(480), "nothing to smooth");
+        declick.start();
+        let mut after = [-0.5, 0.5].repeat(480);
+        declick.process(&mut after, 2);
+        let mut last = [0.5f32, -0.5];
+        for frame in after.chunks_exact(2) {
+            assert!((frame[0] - last[0]).abs() < 0.01 && frame[0] == -frame[1]);
+            last = [frame[0], frame[1]];
+        }
+        assert_eq!(last, [-0.5, 0.5]);
+    }
+}

@@ -25,6 +25,8 @@ mod recorder;
 pub mod settings;
 pub mod stats;
 pub mod supervisor;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 pub use backend::{

@@ -26,6 +26,8 @@ pub struct Playback {
     rate_hz: u32,
     channels: usize,
     period_s: f64,
+    /// Level that is enough however the callbacks of both devices lie in time.
+    floor_s: f64,
 }
 
 impl Playback {
@@ -42,6 +44,7 @@ impl Playback {
             rate_hz,
             channels: channels.max(1).into(),
             period_s: period_frames.max(1) as f64 / f64::from(rate_hz),
+            floor_s: 0.0,
         }
     }
 
@@ -54,12 +57,13 @@ impl Playback {
 
     /// Sets how much audio playback starts with: `wanted_s`, or as much as the callbacks of both
     /// devices demand.
-    pub fn set_queue(&self, wanted_s: f64, capture_period_s: f64) {
+    pub fn set_queue(&mut self, wanted_s: f64, capture_period_s: f64) {
         let step = capture_period_s.max(FRAME_S);
         // Between two steps of the worker the device takes so much.
         let taken = (step / self.period_s - 1e-6).ceil().max(1.0) * self.period_s;
         let target = wanted_s.max(taken + MARGIN_S);
         let ceiling = target + step + SLACK_S;
+        self.floor_s = step + self.period_s + MARGIN_S;
         let samples = |seconds: f64| (seconds * f64::from(self.rate_hz)) as usize * self.channels;
         self.feed
             .state()
@@ -93,7 +97,8 @@ impl Playback {
             self.disturbances = disturbances;
             self.drift.restart();
         }
-        self.bend = self.drift.update(self.level_s() + waiting_s, elapsed_s);
+        let level_s = self.level_s() + waiting_s;
+        self.bend = self.drift.update(level_s, self.floor_s, elapsed_s);
     }
 
     /// Audio ahead of a sample queued now, in seconds. The device takes a whole period at once but

@@ -229,7 +229,7 @@ impl PlaybackSide {
         if start || queued > ceiling {
             self.waiting &= !start;
             self.declick.start();
-            let mut excess = (queued - target) / channels * channels;
+            let mut excess = queued.saturating_sub(target) / channels * channels;
             while excess > 0 && self.have_block(channels) {
                 let left = self
                     .block
@@ -289,7 +289,7 @@ fn queue() -> (Producer, Consumer) {
     }
     let state = Arc::new(QueueState::new());
     let producer = Producer {
-        free,
+        free: free.clone(),
         give: give.clone(),
         send,
         oldest: receive.clone(),
@@ -299,6 +299,7 @@ fn queue() -> (Producer, Consumer) {
     let consumer = Consumer {
         receive,
         give,
+        _pool: free,
         expected: 0,
         state,
     };
@@ -354,6 +355,9 @@ impl Producer {
 struct Consumer {
     receive: Receiver<Block>,
     give: Sender<Block>,
+    /// Keeps the pool's channel open after the producer is gone: a block that cannot be given back
+    /// would be freed, which a callback must not do.
+    _pool: Receiver<Block>,
     expected: u64,
     state: Arc<QueueState>,
 }
@@ -369,5 +373,100 @@ impl Consumer {
 
     fn give_back(&mut self, block: Block) {
         let _ = self.give.try_send(block);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::sine;
+    use super::*;
+
+    fn pull(side: &mut PlaybackSide, frames: usize, channels: usize) -> Vec<f32> {
+        let mut buffer = vec![9.0; frames * channels];
+        side.pull(&mut buffer, channels);
+        buffer
+    }
+
+    #[test]
+    fn a_full_capture_queue_drops_the_oldest_and_counts_it() {
+        let (mut side, mut drain) = capture_queue(std::thread::current());
+        drain.state().set_bounds(0, 1000);
+        for n in 0..20 {
+            side.push(&[n as f32; 100], 1);
+        }
+        assert_eq!(drain.state().queued_samples(), 1000);
+        assert_eq!(drain.state().dropped_samples(), 1000);
+        let mut values = Vec::new();
+        while drain.pop(|samples, _, gap| values.push((samples[0], gap))) {}
+        assert_eq!(values[0], (10.0, true));
+        assert!(values[1..].iter().all(|&(_, gap)| !gap));
+        assert_eq!(values.len(), 10);
+    }
+
+    #[test]
+    fn nobody_reading_for_an_hour_is_survived() {
+        let (mut side, mut drain) = capture_queue(std::thread::current());
+        for n in 0..360_000 {
+            side.push(&[n as f32; 480 * 2], 2);
+        }
+        let mut last = 0.0;
+        while drain.pop(|samples, _, _| last = samples[0]) {}
+        assert_eq!(last, 359_999.0);
+        assert_eq!(drain.state().queued_samples(), 0);
+    }
+
+    #[test]
+    fn frames_of_many_channels_stay_whole() {
+        let (mut side, mut drain) = capture_queue(std::thread::current());
+        let frames: Vec<f32> = (0..6 * 1000).map(|n| (n % 6) as f32).collect();
+        side.push(&frames, 6);
+        while drain.pop(|samples, channels, _| {
+            assert_eq!((samples.len() % channels, samples[0]), (0, 0.0));
+        }) {}
+    }
+
+    #[test]
+    fn playback_starts_with_its_target_and_fades_around_underruns() {
+        let (mut feed, mut side) = playback_queue();
+        feed.state().set_bounds(960, 4000);
+        let tone = sine(300.0, 48_000.0, 48_000);
+        assert_eq!(pull(&mut side, 480, 1), [0.0; 480]);
+        assert_eq!(
+            feed.state().underruns(),
+            0,
+            "not started is not an underrun"
+        );
+        feed.push(&tone[..1200], 1);
+        let mut played = pull(&mut side, 480, 1);
+        // The surplus over the target went before the start.
+        assert_eq!(feed.state().queued_samples(), 480);
+        assert_eq!(played[400..480], tone[640..720]);
+        for _ in 0..4 {
+            played.extend(pull(&mut side, 480, 1));
+        }
+        assert_eq!(feed.state().underruns(), 1);
+        feed.push(&tone[20_000..21_000], 1);
+        played.extend(pull(&mut side, 480, 1));
+        let steps = played.windows(2).map(|x| (x[1] - x[0]).abs());
+        let largest = steps.fold(0.0, f32::max);
+        assert!(largest < 0.03, "the tone itself has 0.02, a jump {largest}");
+        assert_ne!(played[played.len() - 1], 0.0);
+    }
+
+    #[test]
+    fn playback_far_behind_returns_to_its_target() {
+        let (mut feed, mut side) = playback_queue();
+        feed.state().set_bounds(2 * 960, 2 * 2000);
+        let tone: Vec<f32> = sine(300.0, 48_000.0, 48_000)
+            .into_iter()
+            .flat_map(|x| [x, -x])
+            .collect();
+        feed.push(&tone[..2000], 2);
+        pull(&mut side, 480, 2);
+        feed.push(&tone[2000..12_000], 2);
+        let played = pull(&mut side, 480, 2);
+        assert_eq!(feed.state().queued_samples(), 2 * 480);
+        assert!(feed.state().dropped_samples() > 8000);
+        assert!(played.chunks_exact(2).all(|frame| frame[0] == -frame[1]));
     }
 }

@@ -161,3 +161,53 @@ fn convert(
         .process_into_buffer(&source, &mut target, None)
         .expect("the buffers have the announced lengths");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{sinad_db, sine};
+    use super::*;
+
+    const RATES_HZ: [u32; 7] = [8_000, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000];
+
+    #[test]
+    fn a_tone_keeps_its_purity_on_the_way_in() {
+        for rate_hz in RATES_HZ {
+            let mut resampler = ToInternal::new(rate_hz, 1);
+            let mut frames = vec![vec![0.0; FRAME_SAMPLES]];
+            let mut output = Vec::new();
+            for chunk in sine(1000.0, f64::from(rate_hz), rate_hz as usize / 2).chunks(117) {
+                resampler.pending_mut()[0].extend_from_slice(chunk);
+                while resampler.next_frame(&mut frames) {
+                    output.extend_from_slice(&frames[0]);
+                }
+            }
+            assert!(output.len() > 22_000, "{rate_hz} Hz gives {}", output.len());
+            let sinad = sinad_db(&output[4800..], 1000.0, 48_000.0);
+            assert!(sinad > 80.0, "{rate_hz} Hz: {sinad} dB");
+        }
+    }
+
+    #[test]
+    fn a_tone_keeps_its_purity_on_the_way_out_of_each_lane() {
+        for rate_hz in RATES_HZ {
+            let mut resampler = ToDevice::new(rate_hz, 2);
+            let mut outputs = [Vec::new(), Vec::new()];
+            let tones = [1000.0, 1500.0];
+            let inputs = tones.map(|hz| sine(hz, 48_000.0, 24_000));
+            for n in 0..50 {
+                let frames = inputs
+                    .each_ref()
+                    .map(|input| input[n * FRAME_SAMPLES..][..FRAME_SAMPLES].to_vec());
+                let (samples, count) = resampler.process(&frames, 1.0);
+                for (output, lane) in outputs.iter_mut().zip(samples.chunks(count)) {
+                    output.extend_from_slice(lane);
+                }
+            }
+            for (output, tone) in outputs.iter().zip(tones) {
+                let steady = &output[output.len() / 5..];
+                let sinad = sinad_db(steady, tone, f64::from(rate_hz));
+                assert!(sinad > 75.0, "{rate_hz} Hz: {sinad} dB");
+            }
+        }
+    }
+}

@@ -100,7 +100,7 @@ mod tests {
                     .iter()
                     .enumerate()
                     .fold((0.0, 0.0), |(re, im), (n, x)| {
-                        let phase = (angle * (n % 400) as f32) as f32;
+                        let phase = angle * (n % 400) as f32;
                         (re + x * phase.cos(), im + x * phase.sin())
                     });
                 re * re + im * im

@@ -227,7 +227,7 @@ impl Trainer {
         self.sums.norm += norm;
         self.sums.audio_seconds += seconds;
         self.bar.set_position(self.progress.updates);
-        if self.progress.updates % 10 == 0 {
+        if self.progress.updates.is_multiple_of(10) {
             let updates = self.sums.updates;
             self.bar.set_message(format!(
                 "loss {:.4} SDR {:.1} dB, {:.0} audio-s/s",

@@ -19,14 +19,15 @@ impl Module {
     }
 }
 
-/// What the microphone is made of, in the order of loading.
+/// What the microphone is made of, in the order of loading. By their priority PipeWire's session
+/// manager makes neither device a default of its own accord; PulseAudio prefers sound cards anyway.
 pub fn all() -> [Module; 2] {
     [
         Module {
             name: "module-null-sink",
             marker: format!("sink_name={VIRTUAL_SINK}"),
             rest: "rate=48000 channels=1 channel_map=mono \
-                   sink_properties='device.description=\"Denoised\"'"
+                   sink_properties='device.description=\"Denoised\" priority.session=-1'"
                 .into(),
         },
         Module {
@@ -34,7 +35,8 @@ pub fn all() -> [Module; 2] {
             marker: format!("source_name={VIRTUAL_SOURCE}"),
             rest: format!(
                 "master={VIRTUAL_SINK}.monitor channels=1 channel_map=mono \
-                 master_channel_map=mono source_properties='device.description=\"{NAME}\"'"
+                 master_channel_map=mono \
+                 source_properties='device.description=\"{NAME}\" priority.session=-1'"
             ),
         },
     ]

@@ -76,7 +76,7 @@ impl Connection {
         Ok(())
     }
 
-    /// All devices and defaults.
+    /// All devices and defaults, and who records.
     ///
     /// # Errors
     /// `HostUnavailable` when the server does not answer.
@@ -85,6 +85,7 @@ impl Connection {
             server: self.ask(&Command::GetServerInfo)?,
             sinks: self.ask(&Command::GetSinkInfoList)?,
             sources: self.ask(&Command::GetSourceInfoList)?,
+            recordings: self.ask(&Command::GetSourceOutputInfoList)?,
         })
     }
 
@@ -124,14 +125,18 @@ impl Connection {
         Ok(self.tell(&Command::SetDefaultSource(c_string(name)?))?)
     }
 
-    /// From now on [`Connection::wait`] tells of devices that come, go, start or stop and of
-    /// changed defaults.
+    /// From now on [`Connection::wait`] tells of devices that come and go, of programs that start
+    /// or stop recording, and of changed defaults.
     ///
     /// # Errors
     /// As [`Connection::survey`].
     pub fn subscribe(&mut self) -> Result<(), DeviceError> {
-        let mask = SubscriptionMask::SINK | SubscriptionMask::SOURCE | SubscriptionMask::SERVER;
-        Ok(self.tell(&Command::Subscribe(mask))?)
+        Ok(self.tell(&Command::Subscribe(
+            SubscriptionMask::SINK
+                | SubscriptionMask::SOURCE
+                | SubscriptionMask::SOURCE_OUTPUT
+                | SubscriptionMask::SERVER,
+        ))?)
     }
 
     /// Waits for something to change.

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use pulseaudio::protocol::{ServerInfo, SinkInfo, SourceFlags, SourceInfo, SourceState};
+use pulseaudio::protocol::{ServerInfo, SinkInfo, SourceFlags, SourceInfo, SourceOutputInfo};
 
 use super::{VIRTUAL_SINK, VIRTUAL_SOURCE};
 use crate::pipeline::{DeviceInfo, Direction};
@@ -13,6 +13,8 @@ pub struct Survey {
     pub server: ServerInfo,
     pub sinks: Vec<SinkInfo>,
     pub sources: Vec<SourceInfo>,
+    /// Streams that record a source.
+    pub recordings: Vec<SourceOutputInfo>,
 }
 
 impl Survey {
@@ -87,7 +89,9 @@ impl Survey {
     pub fn has_listeners(&self, sink: &str) -> Option<bool> {
         let microphone = (sink == VIRTUAL_SINK).then_some(VIRTUAL_SOURCE)?;
         let source = self.sources.iter().find(|s| text(&s.name) == microphone)?;
-        Some(source.state == SourceState::Running)
+        // The source's own state is no help: PipeWire runs it whether or not it is recorded.
+        let listens = |r: &SourceOutputInfo| r.source_index == source.index && !r.corked;
+        Some(self.recordings.iter().any(listens))
     }
 }
 
@@ -140,6 +144,7 @@ mod tests {
                 source("effect", None, false),
                 source("usb", None, true),
             ],
+            recordings: Vec::new(),
         }
     }
 
@@ -164,7 +169,15 @@ mod tests {
         let mut survey = survey("usb");
         assert_eq!(survey.has_listeners("speaker"), None);
         assert_eq!(survey.has_listeners("denoised"), Some(false));
-        survey.sources[1].state = SourceState::Running;
+        survey.sources[1].index = 7;
+        let recording = |corked| SourceOutputInfo {
+            source_index: 7,
+            corked,
+            ..SourceOutputInfo::default()
+        };
+        survey.recordings = vec![recording(true)];
+        assert_eq!(survey.has_listeners("denoised"), Some(false), "paused");
+        survey.recordings.push(recording(false));
         assert_eq!(survey.has_listeners("denoised"), Some(true));
     }
 }

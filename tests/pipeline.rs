@@ -1,0 +1,443 @@
+//! The whole pipeline on devices without hardware: the test is the sound card.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use crossbeam_channel::Sender;
+use denoised::pipeline::{
+    Backend, CaptureSide, Denoise, DeviceChoice, DeviceError, DeviceErrorKind, DeviceInfo,
+    Direction, Mode, ModelLoader, Models, OpenStream, PipelineHandle, PlaybackSide, RealtimeHook,
+    Settings, Sound, State, StreamEvent, StreamEventKind, StreamHandle, StreamWish,
+};
+
+/// Halves the sound and delays it by a frame.
+struct Halver([f32; 480]);
+
+impl Denoise for Halver {
+    fn frame_samples(&self) -> usize {
+        480
+    }
+
+    fn delay_samples(&self) -> usize {
+        480
+    }
+
+    fn process(&mut self, input: &[f32], output: &mut [f32]) {
+        output.copy_from_slice(&self.0.map(|past| 0.5 * past));
+        self.0.copy_from_slice(input);
+    }
+
+    fn reset(&mut self) {
+        self.0.fill(0.0);
+    }
+}
+
+fn halver() -> ModelLoader {
+    Box::new(|| {
+        Ok(Models {
+            full: Box::new(|| Box::new(Halver([0.0; 480]))),
+            light: None,
+        })
+    })
+}
+
+fn no_realtime() -> RealtimeHook {
+    Box::new(|| bail!("a test has no priority"))
+}
+
+/// The sound card: what is plugged in, and the callbacks of what is open.
+struct Card {
+    plugged: bool,
+    rate_hz: u32,
+    channels: u16,
+    capture: Option<CaptureSide>,
+    playback: Option<PlaybackSide>,
+    events: Option<Sender<StreamEvent>>,
+    opened: Vec<(Direction, DeviceChoice)>,
+    default: String,
+}
+
+#[derive(Clone)]
+struct SharedCard(Arc<Mutex<Card>>);
+
+impl SharedCard {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Card {
+            plugged: true,
+            rate_hz: 48_000,
+            channels: 1,
+            capture: None,
+            playback: None,
+            events: None,
+            opened: Vec::new(),
+            default: "built-in".into(),
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Card> {
+        self.0.lock().unwrap()
+    }
+
+    fn open(
+        &self,
+        direction: Direction,
+        choice: &DeviceChoice,
+        events: Sender<StreamEvent>,
+        connect: impl FnOnce(&mut Card),
+    ) -> Result<OpenStream, DeviceError> {
+        let mut card = self.lock();
+        card.opened.push((direction, choice.clone()));
+        if !card.plugged {
+            return Err(DeviceError::new(
+                DeviceErrorKind::NotAvailable,
+                "not plugged in",
+            ));
+        }
+        connect(&mut card);
+        card.events = Some(events);
+        Ok(OpenStream {
+            device: DeviceInfo {
+                id: "fake".into(),
+                name: "Fake card".into(),
+                host: "test".into(),
+                direction,
+                is_default: true,
+                rates_hz: vec![card.rate_hz],
+                channels: card.channels,
+            },
+            rate_hz: card.rate_hz,
+            channels: card.channels,
+            format: "f32".into(),
+            period_frames: card.rate_hz as usize / 100,
+            handle: Box::new(Handle(self.clone(), direction)),
+        })
+    }
+}
+
+struct Handle(SharedCard, Direction);
+
+impl StreamHandle for Handle {}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut card = self.0.lock();
+        match self.1 {
+            Direction::Input => card.capture = None,
+            Direction::Output => card.playback = None,
+        }
+    }
+}
+
+impl Backend for SharedCard {
+    fn devices(&mut self) -> Result<Vec<DeviceInfo>, DeviceError> {
+        Ok(Vec::new())
+    }
+
+    fn default_device(&mut self, _: Direction) -> Result<Option<String>, DeviceError> {
+        Ok(Some(self.lock().default.clone()))
+    }
+
+    fn open_input(
+        &mut self,
+        choice: &DeviceChoice,
+        _: &StreamWish,
+        side: CaptureSide,
+        events: Sender<StreamEvent>,
+    ) -> Result<OpenStream, DeviceError> {
+        self.open(Direction::Input, choice, events, |card| {
+            card.capture = Some(side)
+        })
+    }
+
+    fn open_output(
+        &mut self,
+        choice: &DeviceChoice,
+        _: &StreamWish,
+        side: PlaybackSide,
+        events: Sender<StreamEvent>,
+    ) -> Result<OpenStream, DeviceError> {
+        self.open(Direction::Output, choice, events, |card| {
+            card.playback = Some(side)
+        })
+    }
+}
+
+/// A running pipeline and the person at the card.
+struct Bench {
+    card: SharedCard,
+    pipeline: PipelineHandle,
+    /// Samples captured so far.
+    time: usize,
+}
+
+impl Bench {
+    fn start(settings: Settings) -> Self {
+        Self::start_on(SharedCard::new(), settings)
+    }
+
+    fn start_on(card: SharedCard, settings: Settings) -> Self {
+        let backend = Box::new(card.clone());
+        let pipeline = PipelineHandle::start(settings, backend, halver(), no_realtime()).unwrap();
+        let mut bench = Self {
+            card,
+            pipeline,
+            time: 0,
+        };
+        bench.wait_until("both devices are open", |bench| {
+            let card = bench.card.lock();
+            card.capture.is_some() && card.playback.is_some()
+        });
+        bench
+    }
+
+    fn wait_until(&mut self, what: &str, condition: impl Fn(&mut Self) -> bool) -> Duration {
+        let start = Instant::now();
+        while !condition(self) {
+            assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        start.elapsed()
+    }
+
+    /// The microphone hears 10 ms of a 440 Hz tone of amplitude 0.5.
+    fn capture(&mut self) {
+        let mut card = self.card.lock();
+        let (rate, channels) = (card.rate_hz as usize, card.channels.into());
+        let step = std::f32::consts::TAU * 440.0 / rate as f32;
+        let tone = (self.time..self.time + rate / 100).map(|n| 0.5 * (n as f32 * step).sin());
+        let period: Vec<f32> = tone.flat_map(|x| vec![x; channels]).collect();
+        self.time += rate / 100;
+        if let Some(side) = &mut card.capture {
+            side.push(&period, channels);
+        }
+    }
+
+    /// The speaker plays 10 ms.
+    fn play(&mut self) -> Vec<f32> {
+        let mut card = self.card.lock();
+        let channels = card.channels.into();
+        let mut period = vec![0.0; card.rate_hz as usize / 100 * channels];
+        if let Some(side) = &mut card.playback {
+            side.pull(&mut period, channels);
+        }
+        period
+    }
+
+    /// Both, and the worker keeps up.
+    fn run(&mut self, periods: usize) -> Vec<f32> {
+        let mut played = Vec::new();
+        for _ in 0..periods {
+            let frames = self.pipeline.snapshot().frames;
+            self.capture();
+            let deadline = Instant::now() + Duration::from_millis(20);
+            while self.pipeline.snapshot().frames == frames && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            played.extend(self.play());
+        }
+        played
+    }
+
+    fn fault(&mut self, kind: DeviceErrorKind) {
+        let card = self.card.lock();
+        for direction in [Direction::Input, Direction::Output] {
+            let error = DeviceError::new(kind, "pulled out");
+            let kind = StreamEventKind::Error(error);
+            let event = StreamEvent { direction, kind };
+            card.events.as_ref().unwrap().send(event).unwrap();
+        }
+    }
+
+    fn state(&self) -> State {
+        self.pipeline.snapshot().state
+    }
+}
+
+fn peak(samples: &[f32]) -> f32 {
+    samples.iter().fold(0.0, |peak, x| x.abs().max(peak))
+}
+
+fn largest_step(samples: &[f32]) -> f32 {
+    let steps = samples.windows(2).map(|x| (x[1] - x[0]).abs());
+    steps.fold(0.0, f32::max)
+}
+
+fn recorded(path: &Path) -> Vec<f32> {
+    let reader = hound::WavReader::open(path).unwrap();
+    let samples = reader.into_samples::<i16>();
+    samples.map(|x| f32::from(x.unwrap()) / 32768.0).collect()
+}
+
+#[test]
+fn sound_is_cleaned_played_and_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let [clean, raw] = ["clean.wav", "raw.wav"].map(|name| folder.path().join(name));
+    let mut bench = Bench::start(Settings {
+        record: Some(clean.clone()),
+        record_raw: Some(raw.clone()),
+        ..Settings::default()
+    });
+    let played = bench.run(100);
+    assert!((peak(&played[30_000..]) - 0.25).abs() < 0.01);
+    assert!(largest_step(&played) < 0.03, "the tone itself has 0.015");
+    let snapshot = bench.pipeline.snapshot();
+    assert_eq!(snapshot.state, State::Running);
+    assert!(
+        (snapshot.input_dbfs + 9.0).abs() < 1.0,
+        "{}",
+        snapshot.input_dbfs
+    );
+    assert!(
+        (snapshot.reduction_db - 6.0).abs() < 0.5,
+        "{}",
+        snapshot.reduction_db
+    );
+    assert!(
+        (25.0..45.0).contains(&snapshot.latency_ms),
+        "{} ms",
+        snapshot.latency_ms
+    );
+    bench.pipeline.stop().unwrap();
+    let (clean, raw) = (recorded(&clean), recorded(&raw));
+    assert_eq!(raw.len(), 48_000);
+    assert_eq!(clean.len(), 48_480, "what the model still held is there");
+    for (clean, raw) in clean[480..].iter().zip(&raw) {
+        assert!((clean - 0.5 * raw).abs() < 1e-3);
+    }
+}
+
+#[test]
+fn modes_change_without_a_click() {
+    let mut bench = Bench::start(Settings::default());
+    let mut played = bench.run(50);
+    for mode in [Mode::Bypass, Mode::Clean] {
+        let sound = Sound {
+            mode,
+            ..Sound::default()
+        };
+        bench.pipeline.set_sound(sound);
+        played.extend(bench.run(50));
+    }
+    assert!((peak(&played[40_000..48_000]) - 0.5).abs() < 0.01);
+    assert!((peak(&played[64_000..]) - 0.25).abs() < 0.01);
+    assert!(
+        largest_step(&played) < 0.04,
+        "the louder tone itself has 0.029"
+    );
+}
+
+#[test]
+fn latency_returns_after_a_stall_of_either_side() {
+    let mut bench = Bench::start(Settings::default());
+    bench.run(50);
+    // The speaker stands still for 3 s, the worker does not.
+    for _ in 0..300 {
+        bench.capture();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    bench.run(20);
+    let snapshot = bench.pipeline.snapshot();
+    assert!(snapshot.latency_ms < 45.0, "{} ms", snapshot.latency_ms);
+    assert!(snapshot.dropped_ms > 2000, "{} ms", snapshot.dropped_ms);
+    // The microphone delivers 5 s at once, as after SIGCONT.
+    for _ in 0..500 {
+        bench.capture();
+    }
+    let played = bench.run(50);
+    let snapshot = bench.pipeline.snapshot();
+    assert!(snapshot.latency_ms < 45.0, "{} ms", snapshot.latency_ms);
+    assert!((peak(&played[12_000..]) - 0.25).abs() < 0.01);
+}
+
+#[test]
+fn unplugging_is_survived_and_the_recording_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clean.wav");
+    let mut bench = Bench::start(Settings {
+        record: Some(path.clone()),
+        ..Settings::default()
+    });
+    bench.run(50);
+    bench.card.lock().plugged = false;
+    bench.fault(DeviceErrorKind::NotAvailable);
+    bench.wait_until("recovering", |bench| bench.state() == State::Recovering);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(bench.state(), State::Recovering);
+    let error = bench.pipeline.snapshot().input.unwrap().error;
+    assert_eq!(error.as_deref(), Some("not plugged in"));
+    // It comes back as another kind of device.
+    {
+        let mut card = bench.card.lock();
+        (card.plugged, card.rate_hz, card.channels) = (true, 44_100, 2);
+    }
+    let away = bench.wait_until("running again", |bench| {
+        bench.run(1);
+        bench.state() == State::Running
+    });
+    assert!(away < Duration::from_secs(3), "{away:?}");
+    let played = bench.run(100);
+    assert!((peak(&played[played.len() / 2..]) - 0.25).abs() < 0.01);
+    let snapshot = bench.pipeline.snapshot();
+    assert_eq!(
+        (snapshot.reopens, snapshot.output.unwrap().rate_hz),
+        (2, 44_100)
+    );
+    bench.pipeline.stop().unwrap();
+    assert!(recorded(&path).len() > 140 * 480);
+}
+
+#[test]
+fn xruns_are_counted_and_change_nothing() {
+    let mut bench = Bench::start(Settings::default());
+    bench.run(20);
+    bench.fault(DeviceErrorKind::Xrun);
+    bench.wait_until("counted", |bench| bench.pipeline.snapshot().xruns == 2);
+    bench.wait_until("running", |bench| {
+        bench.run(1);
+        bench.state() == State::Running
+    });
+    assert_eq!(bench.card.lock().opened.len(), 2);
+}
+
+#[test]
+fn the_default_device_is_followed() {
+    let mut bench = Bench::start(Settings::default());
+    bench.card.lock().default = "headset".into();
+    bench.wait_until("both opened again", |bench| {
+        bench.run(1);
+        bench.card.lock().opened.len() == 4
+    });
+}
+
+#[test]
+fn only_what_changed_is_opened_again() {
+    let mut bench = Bench::start(Settings::default());
+    bench.run(20);
+    let id = DeviceChoice::Id("headset".into());
+    let settings = Settings {
+        output: Some(id.clone()),
+        ..Settings::default()
+    };
+    bench.pipeline.apply(settings.clone()).unwrap();
+    bench.wait_until("opened", |bench| bench.card.lock().opened.len() == 3);
+    assert_eq!(bench.card.lock().opened[2], (Direction::Output, id));
+    assert_eq!(bench.pipeline.settings(), settings);
+    // A recording that cannot be is an error, not an end.
+    let settings = Settings {
+        record: Some("/nonexistent/clean.wav".into()),
+        ..settings
+    };
+    let error = bench.pipeline.apply(settings).unwrap_err();
+    assert!(format!("{error:#}").contains("/nonexistent/clean.wav"));
+    assert!((peak(&bench.run(100)[24_000..]) - 0.25).abs() < 0.01);
+}
+
+#[test]
+fn a_model_that_does_not_load_is_an_error_at_the_start() {
+    let load: ModelLoader = Box::new(|| bail!("no such model"));
+    let backend = Box::new(SharedCard::new());
+    let result = PipelineHandle::start(Settings::default(), backend, load, no_realtime());
+    assert_eq!(result.err().unwrap().to_string(), "no such model");
+}
