@@ -15,7 +15,8 @@ pub fn lines() -> &'static MultiProgress {
 /// Sends log messages to standard error, above the moving lines. `RUST_LOG` chooses them.
 pub fn init_log() {
     let logger = env_logger::Builder::from_env(
-        env_logger::Env::default().default_filter_or("warn,denoised=info,symphonia=off"),
+        env_logger::Env::default()
+            .default_filter_or("warn,denoised=info,symphonia=off,pulseaudio=off"),
     )
     .build();
     let level = logger.filter();
