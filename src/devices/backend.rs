@@ -1,0 +1,321 @@
+//! cpal as the pipeline's backend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cpal::traits::{DeviceTrait, HostTrait};
+use cpal::{DeviceId, HostId};
+use crossbeam_channel::Sender;
+
+use super::choice;
+use super::deadline::within;
+use super::pulse::{Watch, Watched};
+use super::stream::{self, Format, Side};
+use crate::pipeline::{
+    Backend, CaptureSide, DeviceChoice, DeviceError, DeviceErrorKind, DeviceInfo, Direction,
+    OpenStream, PlaybackSide, StreamEvent, StreamHandle, StreamWish,
+};
+
+/// A server may take this long to start a stream; a Bluetooth headset needs about two seconds.
+const OPENING: Duration = Duration::from_secs(5);
+/// A hanging server must not hold up the daemon when it closes a stream.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Opens devices through cpal.
+///
+/// Devices of a PulseAudio server (or PipeWire's) come first; where none runs, and none has run
+/// since this was made, the default is ALSA's. Devices of the other hosts are found by their ids,
+/// such as `alsa:default`.
+#[derive(Default)]
+pub struct CpalBackend {
+    pulse: Option<Pulse>,
+    /// A server that is gone comes back: the sound card is not to be taken from under it.
+    had_pulse: bool,
+}
+
+struct Pulse {
+    host: Arc<cpal::Host>,
+    watch: Watch,
+}
+
+impl CpalBackend {
+    /// Connects to nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The server, connected to anew if need be. A client of cpal cannot be closed, so it is kept
+    /// for as long as its server lives.
+    fn pulse(&mut self) -> Result<&Pulse, DeviceError> {
+        self.pulse = self
+            .pulse
+            .take()
+            .filter(|pulse| pulse.watch.survey().is_ok());
+        let pulse = match self.pulse.take() {
+            Some(pulse) => pulse,
+            None => Pulse {
+                watch: Watch::start()?,
+                host: Arc::new(cpal::host_from_id(HostId::PulseAudio)?),
+            },
+        };
+        self.had_pulse = true;
+        Ok(self.pulse.insert(pulse))
+    }
+
+    /// The host for those who name none.
+    fn default_host(&mut self) -> Result<HostId, DeviceError> {
+        let had_pulse = self.had_pulse;
+        match self.pulse() {
+            Ok(_) => Ok(HostId::PulseAudio),
+            Err(error) if had_pulse => Err(error),
+            Err(_) => Ok(HostId::Alsa),
+        }
+    }
+
+    fn find(
+        &mut self,
+        choice: &DeviceChoice,
+        direction: Direction,
+    ) -> Result<DeviceInfo, DeviceError> {
+        let named = match choice {
+            DeviceChoice::Default => None,
+            DeviceChoice::Id(text) | DeviceChoice::NamePart(text) => {
+                text.parse::<DeviceId>().ok().map(|id| id.host())
+            }
+        };
+        let host = match named {
+            Some(host) => host,
+            None => self.default_host()?,
+        };
+        choice::find(choice, direction, &self.devices_of(host)?).cloned()
+    }
+
+    fn devices_of(&mut self, host: HostId) -> Result<Vec<DeviceInfo>, DeviceError> {
+        if host == HostId::PulseAudio {
+            return Ok(self.pulse()?.watch.survey()?.devices());
+        }
+        let list = move || Ok(list(&cpal::host_from_id(host)?)?);
+        within(OPENING, list).unwrap_or_else(|| Err(hangs()))
+    }
+
+    fn open(
+        &mut self,
+        choice: &DeviceChoice,
+        wish: &StreamWish,
+        side: Side,
+        events: Sender<StreamEvent>,
+    ) -> Result<OpenStream, DeviceError> {
+        let direction = side.direction();
+        let device = self.find(choice, direction)?;
+        let id: DeviceId = device.id.parse()?;
+        let host = match id.host() {
+            HostId::PulseAudio => Arc::clone(&self.pulse()?.host),
+            other => Arc::new(cpal::host_from_id(other)?),
+        };
+        let (wish, name) = (wish.clone(), id.id().to_owned());
+        let for_stream = events.clone();
+        let opened = within(OPENING, move || {
+            let gone =
+                || DeviceError::new(DeviceErrorKind::NotAvailable, format!("no device {id}"));
+            // Some hosts have one id for both directions.
+            let found = host.devices()?.find(|device| {
+                device.id().is_ok_and(|own| own == id)
+                    && match direction {
+                        Direction::Input => device.supports_input(),
+                        Direction::Output => device.supports_output(),
+                    }
+            });
+            stream::open(&found.ok_or_else(gone)?, &wish, side, for_stream)
+        });
+        let (stream, format) = opened
+            .unwrap_or_else(|| Err(hangs()))
+            .inspect_err(|error| {
+                // The connection that cpal has may have broken alone.
+                if matches!(error.kind, DeviceErrorKind::Invalidated) {
+                    self.pulse = None;
+                }
+            })?;
+        let watched = match &self.pulse {
+            Some(pulse) if device.host == HostId::PulseAudio.to_string() => {
+                Some(pulse.watch.add(direction, &name, events))
+            }
+            _ => None,
+        };
+        Ok(describe(device, format, stream, watched))
+    }
+}
+
+impl Backend for CpalBackend {
+    fn devices(&mut self) -> Result<Vec<DeviceInfo>, DeviceError> {
+        let had_pulse = self.had_pulse;
+        let mut devices = match self.pulse() {
+            Ok(pulse) => pulse.watch.survey()?.devices(),
+            Err(error) if had_pulse => return Err(error),
+            Err(_) => Vec::new(),
+        };
+        let default_host = self.default_host()?;
+        for host in cpal::available_hosts() {
+            if host != HostId::PulseAudio {
+                // One host that fails must not hide the others' devices.
+                let mut others = self.devices_of(host).unwrap_or_default();
+                for device in &mut others {
+                    device.is_default &= host == default_host;
+                }
+                devices.extend(others);
+            }
+        }
+        Ok(devices)
+    }
+
+    fn default_device(&mut self, direction: Direction) -> Result<Option<String>, DeviceError> {
+        match self.default_host()? {
+            HostId::PulseAudio => {
+                let survey = self.pulse()?.watch.survey()?;
+                Ok(survey
+                    .default_device(direction)
+                    .map(|name| super::pulse::id(&name)))
+            }
+            // Without a server "default" is a device of that name, which moves by itself.
+            _ => Ok(None),
+        }
+    }
+
+    fn open_input(
+        &mut self,
+        choice: &DeviceChoice,
+        wish: &StreamWish,
+        side: CaptureSide,
+        events: Sender<StreamEvent>,
+    ) -> Result<OpenStream, DeviceError> {
+        self.open(choice, wish, Side::Capture(side), events)
+    }
+
+    fn open_output(
+        &mut self,
+        choice: &DeviceChoice,
+        wish: &StreamWish,
+        side: PlaybackSide,
+        events: Sender<StreamEvent>,
+    ) -> Result<OpenStream, DeviceError> {
+        self.open(choice, wish, Side::Playback(side), events)
+    }
+}
+
+/// An open stream, closed on drop.
+struct Handle {
+    stream: Option<cpal::Stream>,
+    _watched: Option<Watched>,
+}
+
+impl StreamHandle for Handle {}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let stream = self.stream.take();
+        within(CLOSING, move || drop(stream));
+    }
+}
+
+fn describe(
+    device: DeviceInfo,
+    format: Format,
+    stream: cpal::Stream,
+    watched: Option<Watched>,
+) -> OpenStream {
+    OpenStream {
+        device,
+        rate_hz: format.rate_hz,
+        channels: format.channels,
+        format: format.sample.to_string(),
+        period_frames: format.period_frames,
+        handle: Box::new(Handle {
+            stream: Some(stream),
+            _watched: watched,
+        }),
+    }
+}
+
+fn hangs() -> DeviceError {
+    let seconds = OPENING.as_secs();
+    DeviceError::new(
+        DeviceErrorKind::Busy,
+        format!("the device did not start within {seconds} s"),
+    )
+}
+
+/// Devices of a host as cpal knows them.
+fn list(host: &cpal::Host) -> Result<Vec<DeviceInfo>, cpal::Error> {
+    let id = |device: Option<cpal::Device>| device.and_then(|device| device.id().ok());
+    let (default_input, default_output) = (
+        id(host.default_input_device()),
+        id(host.default_output_device()),
+    );
+    let mut devices = Vec::new();
+    for device in host.devices()? {
+        let own = device.id()?;
+        if own.host() == HostId::Alsa && !is_plain(own.id()) {
+            continue;
+        }
+        let name = device.description()?.name().to_owned();
+        let describe = |direction, is_default, ranges: Vec<cpal::SupportedStreamConfigRange>| {
+            let mut rates_hz: Vec<_> = ranges
+                .iter()
+                .flat_map(|range| [range.min_sample_rate(), range.max_sample_rate()])
+                .collect();
+            rates_hz.sort_unstable();
+            rates_hz.dedup();
+            DeviceInfo {
+                id: own.to_string(),
+                name: name.clone(),
+                host: own.host().to_string(),
+                direction,
+                is_default,
+                rates_hz,
+                channels: ranges
+                    .iter()
+                    .map(|range| range.channels())
+                    .max()
+                    .unwrap_or(0),
+            }
+        };
+        // A device that cannot be asked, such as a busy one, does not take this direction now.
+        if let Ok(ranges) = device.supported_input_configs()
+            && device.supports_input()
+        {
+            let is_default = default_input.as_ref() == Some(&own);
+            devices.push(describe(Direction::Input, is_default, ranges.collect()));
+        }
+        if let Ok(ranges) = device.supported_output_configs()
+            && device.supports_output()
+        {
+            let is_default = default_output.as_ref() == Some(&own);
+            devices.push(describe(Direction::Output, is_default, ranges.collect()));
+        }
+    }
+    devices.sort_by_key(|device| device.direction == Direction::Output);
+    Ok(devices)
+}
+
+/// Whether an ALSA device is the default or a sound card, converting or not, by the card's name:
+/// there are dozens of other plug-ins, and numbers of cards change.
+fn is_plain(id: &str) -> bool {
+    let card = id
+        .strip_prefix("hw:CARD=")
+        .or(id.strip_prefix("plughw:CARD="));
+    id == "default" || card.is_some_and(|card| !card.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_sound_cards_by_name_alone() {
+        for id in ["default", "hw:CARD=PCH,DEV=0", "plughw:CARD=Yeti,DEV=0"] {
+            assert!(is_plain(id), "{id}");
+        }
+        for id in ["hw:CARD=0,DEV=0", "surround51:CARD=PCH", "null"] {
+            assert!(!is_plain(id), "{id}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The computer's audio devices, as the [pipeline](crate::pipeline) sees them.
+//!
+//! [`CpalBackend`] opens streams through cpal: PulseAudio, which PipeWire speaks too, where it runs,
+//! else ALSA. A stream's way: [`choice`] finds the device, [`stream`] settles rate, channels and
+//! format and moves samples between the callback and the queue, through [`sample`] where the device
+//! does not take `f32`; [`error`] says what an error of cpal asks for. [`pulse`] is a second, plain
+//! connection to the server for what cpal does not tell: which devices appear, vanish and are the
+//! default, and whether anybody listens.
+
+mod backend;
+mod choice;
+mod deadline;
+mod error;
+pub mod pulse;
+pub mod realtime;
+mod sample;
+mod stream;
+
+pub use backend::CpalBackend;

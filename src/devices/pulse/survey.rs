@@ -1,0 +1,183 @@
+//! The devices of a server at one moment.
+
+use std::ffi::CString;
+
+use pulseaudio::protocol::{ServerInfo, SinkInfo, SourceFlags, SourceInfo, SourceOutputInfo};
+
+use super::{VIRTUAL_SINK, VIRTUAL_SOURCE};
+use crate::pipeline::{DeviceInfo, Direction};
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    pub server: ServerInfo,
+    pub sinks: Vec<SinkInfo>,
+    pub sources: Vec<SourceInfo>,
+    /// Streams that record a source.
+    pub recordings: Vec<SourceOutputInfo>,
+}
+
+impl Survey {
+    /// Inputs, then outputs.
+    pub fn devices(&self) -> Vec<DeviceInfo> {
+        let describe =
+            |direction, name: &CString, description: &Option<CString>, rate_hz, channels| {
+                let name = text(name);
+                DeviceInfo {
+                    id: id(&name),
+                    host: HOST.into(),
+                    direction,
+                    is_default: self.default_device(direction).as_deref() == Some(&name),
+                    rates_hz: vec![rate_hz],
+                    channels: u16::from(channels),
+                    name: description.as_ref().map_or_else(|| name.clone(), text),
+                }
+            };
+        let inputs = self.sources.iter().map(|source| {
+            let spec = source.sample_spec;
+            let (name, description) = (&source.name, &source.description);
+            describe(
+                Direction::Input,
+                name,
+                description,
+                spec.sample_rate,
+                spec.channels,
+            )
+        });
+        let outputs = self.sinks.iter().map(|sink| {
+            let spec = sink.sample_spec;
+            let (name, description) = (&sink.name, &sink.description);
+            describe(
+                Direction::Output,
+                name,
+                description,
+                spec.sample_rate,
+                spec.channels,
+            )
+        });
+        inputs.chain(outputs).collect()
+    }
+
+    /// Whether there is a device of this name.
+    pub fn has(&self, direction: Direction, name: &str) -> bool {
+        match direction {
+            Direction::Input => self.sources.iter().any(|source| text(&source.name) == name),
+            Direction::Output => self.sinks.iter().any(|sink| text(&sink.name) == name),
+        }
+    }
+
+    /// Name of the default device. Where the virtual microphone is the default input, the first
+    /// real microphone stands in for it: denoised must not record itself.
+    pub fn default_device(&self, direction: Direction) -> Option<String> {
+        if direction == Direction::Output {
+            return self.server.default_sink_name.as_ref().map(text);
+        }
+        let default = self.server.default_source_name.as_ref().map(text);
+        let source = |name: &String| self.sources.iter().find(|s| text(&s.name) == *name);
+        if default.as_ref().and_then(source).is_some_and(is_own) {
+            let real = |s: &&SourceInfo| !is_own(s) && s.monitor_of_sink_index.is_none();
+            let hardware = |s: &&SourceInfo| real(s) && s.flags.contains(SourceFlags::HARDWARE);
+            let stand_in = self.sources.iter().find(hardware);
+            let stand_in = stand_in.or_else(|| self.sources.iter().find(real));
+            return stand_in.map(|source| text(&source.name));
+        }
+        default
+    }
+
+    /// Whether a program takes what is played into this sink, as far as that can be known: of the
+    /// virtual microphone's.
+    pub fn has_listeners(&self, sink: &str) -> Option<bool> {
+        let microphone = (sink == VIRTUAL_SINK).then_some(VIRTUAL_SOURCE)?;
+        let source = self.sources.iter().find(|s| text(&s.name) == microphone)?;
+        // The source's own state is no help: PipeWire runs it whether or not it is recorded.
+        let listens = |r: &SourceOutputInfo| r.source_index == source.index && !r.corked;
+        Some(self.recordings.iter().any(listens))
+    }
+}
+
+/// The virtual microphone or what feeds it.
+fn is_own(source: &SourceInfo) -> bool {
+    text(&source.name) == VIRTUAL_SOURCE
+        || source.monitor_of_sink_name.as_ref().map(text).as_deref() == Some(VIRTUAL_SINK)
+}
+
+const HOST: &str = "pulseaudio";
+
+/// The id of the device of this name, as cpal writes it.
+pub fn id(name: &str) -> String {
+    format!("{HOST}:{name}")
+}
+
+fn text(name: &CString) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(name: &str, monitor_of: Option<&str>, hardware: bool) -> SourceInfo {
+        SourceInfo {
+            name: CString::new(name).unwrap(),
+            monitor_of_sink_index: monitor_of.map(|_| 1),
+            monitor_of_sink_name: monitor_of.map(|sink| CString::new(sink).unwrap()),
+            flags: if hardware {
+                SourceFlags::HARDWARE
+            } else {
+                SourceFlags::empty()
+            },
+            ..SourceInfo::default()
+        }
+    }
+
+    fn survey(default: &str) -> Survey {
+        Survey {
+            server: ServerInfo {
+                default_source_name: Some(CString::new(default).unwrap()),
+                ..ServerInfo::default()
+            },
+            sinks: vec![SinkInfo::new_dummy(1)],
+            sources: vec![
+                source("denoised.monitor", Some("denoised"), false),
+                source("denoised_mic", None, false),
+                source("speaker.monitor", Some("speaker"), false),
+                source("effect", None, false),
+                source("usb", None, true),
+            ],
+            recordings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn never_takes_its_own_output_as_the_default_microphone() {
+        let default = |name| survey(name).default_device(Direction::Input).unwrap();
+        assert_eq!(default("effect"), "effect");
+        assert_eq!(default("speaker.monitor"), "speaker.monitor");
+        assert_eq!(default("denoised_mic"), "usb");
+        assert_eq!(default("denoised.monitor"), "usb");
+        let marked: Vec<_> = survey("denoised_mic").devices();
+        let marked: Vec<_> = marked
+            .iter()
+            .filter(|d| d.is_default)
+            .map(|d| &d.id)
+            .collect();
+        assert_eq!(marked, ["pulseaudio:usb"]);
+    }
+
+    #[test]
+    fn knows_who_listens_to_the_virtual_microphone_alone() {
+        let mut survey = survey("usb");
+        assert_eq!(survey.has_listeners("speaker"), None);
+        assert_eq!(survey.has_listeners("denoised"), Some(false));
+        survey.sources[1].index = 7;
+        let recording = |corked| SourceOutputInfo {
+            source_index: 7,
+            corked,
+            ..SourceOutputInfo::default()
+        };
+        survey.recordings = vec![recording(true)];
+        assert_eq!(survey.has_listeners("denoised"), Some(false), "paused");
+        survey.recordings.push(recording(false));
+        assert_eq!(survey.has_listeners("denoised"), Some(true));
+    }
+}
