@@ -1,0 +1,297 @@
+//! Devices and the virtual microphone on a PulseAudio server of the test's own, without hardware.
+//!
+//! Needs the `pulseaudio` program. Where it is missing the tests say so and pass, but not in CI.
+
+use std::f32::consts::TAU;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use denoised::devices::CpalBackend;
+use denoised::devices::pulse::Connection;
+use denoised::pipeline::queue::{CaptureDrain, PlaybackFeed, capture_queue, playback_queue};
+use denoised::pipeline::{
+    Backend, DeviceChoice, DeviceErrorKind, Direction, OpenStream, StreamEvent, StreamEventKind,
+    StreamWish,
+};
+use tempfile::TempDir;
+
+/// The server may be slow to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server with a null sink "mic", whose monitor is a microphone, and one called "speaker".
+struct Server {
+    home: TempDir,
+    process: Option<Child>,
+}
+
+impl Server {
+    fn start() -> Option<Self> {
+        if Command::new("pulseaudio")
+            .arg("--version")
+            .output()
+            .is_err()
+        {
+            assert!(std::env::var_os("CI").is_none(), "pulseaudio is missing");
+            eprintln!("not tested: pulseaudio is missing");
+            return None;
+        }
+        let mut server = Self {
+            home: tempfile::tempdir().unwrap(),
+            process: None,
+        };
+        server.restart();
+        Some(server)
+    }
+
+    fn restart(&mut self) {
+        self.kill();
+        let mut command = self.command("pulseaudio");
+        command.args(["-n", "--daemonize=no", "--exit-idle-time=60"]);
+        for module in [
+            "module-native-protocol-unix",
+            "module-null-sink sink_name=mic rate=48000",
+            "module-null-sink sink_name=speaker rate=48000",
+        ] {
+            command.args(["-L", module]);
+        }
+        let process = command.stderr(Stdio::null()).spawn().unwrap();
+        self.process = Some(process);
+        let said = || self.run(&["mic", "status"]).1;
+        eventually("the server starts", || !said().contains("unknown"));
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+        // A killed server leaves the number of its process behind.
+        let _ = fs::remove_file(self.home.path().join("pulse/pid"));
+    }
+
+    fn environment(&self) -> [(&'static str, PathBuf); 3] {
+        let home = self.home.path();
+        [
+            ("HOME", home.into()),
+            ("XDG_RUNTIME_DIR", home.into()),
+            ("XDG_CONFIG_HOME", home.join(".config")),
+        ]
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.environment()).env_remove("PULSE_SERVER");
+        command
+    }
+
+    /// Exit code and standard output of denoised.
+    fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let program = assert_cmd::cargo::cargo_bin!("denoised");
+        let output = self
+            .command(&program.to_string_lossy())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), text)
+    }
+
+    fn script(&self) -> PathBuf {
+        self.home.path().join(".config/pulse/default.pa")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_virtual_microphone_comes_and_goes() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let own = "load-module module-null-sink sink_name=own\n";
+    fs::write(server.script(), own).unwrap();
+    assert_eq!(server.run(&["mic", "status"]).0, 1);
+    for _ in 0..2 {
+        assert_eq!(server.run(&["mic", "install"]).0, 0);
+        assert_eq!(server.run(&["mic", "status"]).0, 0);
+        let (_, text) = server.run(&["devices"]);
+        assert_eq!(text.matches("Denoised Microphone").count(), 1, "{text}");
+        let script = fs::read_to_string(server.script()).unwrap();
+        assert!(script.starts_with(own));
+        assert_eq!(script.matches("source_name=denoised_mic").count(), 1);
+    }
+    assert_eq!(server.run(&["mic", "install", "--make-default"]).0, 0);
+    assert!(server.run(&["mic", "status"]).1.contains("default"));
+    assert!(server.run(&["mic", "remove"]).1.contains("removed"));
+    assert!(server.run(&["mic", "remove"]).1.contains("not installed"));
+    assert_eq!(server.run(&["mic", "status"]).0, 1);
+    assert_eq!(fs::read_to_string(server.script()).unwrap(), own);
+
+    let (code, json) = server.run(&["devices", "--json"]);
+    assert_eq!(code, 0);
+    let devices: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let ids: Vec<_> = devices
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| &d["id"])
+        .collect();
+    assert!(ids.contains(&&"pulseaudio:mic.monitor".into()));
+    assert!(!json.contains("denoised"));
+}
+
+/// Streams of the pipeline's queues, without the pipeline.
+struct Audio {
+    backend: CpalBackend,
+    events: (Sender<StreamEvent>, Receiver<StreamEvent>),
+    input: Option<(OpenStream, CaptureDrain)>,
+    output: Option<(OpenStream, PlaybackFeed)>,
+    phase: f32,
+}
+
+impl Audio {
+    fn open(&mut self) {
+        let wish = StreamWish {
+            period_ms: Some(10.0),
+            ..StreamWish::default()
+        };
+        let named = |name: &str| DeviceChoice::NamePart(name.into());
+        eventually("the devices open", || {
+            if self.output.is_none() {
+                let (feed, side) = playback_queue();
+                feed.state().set_bounds(1920, 48_000);
+                let events = self.events.0.clone();
+                let opened = self.backend.open_output(&named("mic"), &wish, side, events);
+                self.output = opened.ok().map(|stream| (stream, feed));
+            }
+            if self.input.is_none() {
+                let (side, drain) = capture_queue(std::thread::current());
+                let events = self.events.0.clone();
+                let opened = self
+                    .backend
+                    .open_input(&named("mic.monitor"), &wish, side, events);
+                self.input = opened.ok().map(|stream| (stream, drain));
+            }
+            self.input.is_some() && self.output.is_some()
+        });
+    }
+
+    /// Plays a tone until a tenth of a second of it has come back.
+    fn hears_itself(&mut self) {
+        let mut tone = 0;
+        let rising = |a: f32, b: f32| a < 0.0 && b >= 0.0;
+        let mut heard: Vec<f32> = Vec::new();
+        eventually("the tone arrives", || {
+            let (stream, feed) = self.output.as_mut().unwrap();
+            let channels = usize::from(stream.channels);
+            while feed.state().queued_samples() < 4800 * channels {
+                let block: Vec<f32> = (0..480 * channels)
+                    .map(|n| {
+                        if n % channels == 0 {
+                            self.phase = (self.phase + 1000.0 / stream.rate_hz as f32).fract();
+                        }
+                        0.5 * (self.phase * TAU).sin()
+                    })
+                    .collect();
+                feed.push(&block, channels);
+            }
+            let (_, drain) = self.input.as_mut().unwrap();
+            while drain.pop(|samples, channels, _| {
+                heard.extend(samples.iter().step_by(channels));
+            }) {}
+            for part in heard.chunks_exact(4800) {
+                let crossings = part.windows(2).filter(|w| rising(w[0], w[1])).count();
+                let level = part.iter().map(|x| x * x).sum::<f32>() / 4800.0;
+                if (99..=101).contains(&crossings) && (level - 0.125).abs() < 0.01 {
+                    tone += 1;
+                }
+            }
+            heard.drain(..heard.len() / 4800 * 4800);
+            tone > 0
+        });
+    }
+
+    /// Waits for a stream's end and closes it.
+    fn fails(&mut self, direction: Direction, kinds: &[DeviceErrorKind]) {
+        eventually("an error is told", || {
+            self.events.1.try_iter().any(|event| {
+                let StreamEventKind::Error(error) = event.kind else {
+                    return false;
+                };
+                event.direction == direction && kinds.contains(&error.kind)
+            })
+        });
+        match direction {
+            Direction::Input => self.input = None,
+            Direction::Output => self.output = None,
+        }
+    }
+}
+
+#[test]
+fn a_tone_goes_through_and_comes_back_after_unplugging_and_restarts() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    for (name, value) in server.environment() {
+        // SAFETY: the only test of this file that looks at the process's own environment, and the
+        // standard library guards the others' starting of programs.
+        unsafe { std::env::set_var(name, value) };
+    }
+    unsafe { std::env::remove_var("PULSE_SERVER") };
+    let mut audio = Audio {
+        backend: CpalBackend::new(),
+        events: bounded(64),
+        input: None,
+        output: None,
+        phase: 0.0,
+    };
+    audio.open();
+    audio.hears_itself();
+
+    // Without the watch the server would move both streams to the speaker, and nobody would know.
+    let mut connection = Connection::open().unwrap();
+    let modules = connection.modules().unwrap();
+    let is_mic = |text: &std::ffi::CString| text.to_string_lossy().contains("sink_name=mic");
+    let mic = modules
+        .iter()
+        .find(|m| m.argument.as_ref().is_some_and(is_mic))
+        .unwrap();
+    connection.unload_module(mic.index).unwrap();
+    audio.fails(Direction::Output, &[DeviceErrorKind::NotAvailable]);
+    audio.input = None;
+    connection
+        .load_module("module-null-sink", "sink_name=mic rate=44100")
+        .unwrap();
+    audio.open();
+    assert_eq!(audio.output.as_ref().unwrap().0.device.rates_hz, [44_100]);
+    audio.hears_itself();
+
+    server.kill();
+    let gone = [
+        DeviceErrorKind::Invalidated,
+        DeviceErrorKind::HostUnavailable,
+    ];
+    audio.fails(Direction::Input, &gone);
+    audio.output = None;
+    let missing = audio.backend.devices().unwrap_err();
+    assert_eq!(missing.kind, DeviceErrorKind::HostUnavailable);
+    server.restart();
+    audio.open();
+    audio.hears_itself();
+}
