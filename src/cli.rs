@@ -6,6 +6,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::commands;
+use crate::service::config::Invalid;
+use crate::service::control::client::NotRunning;
+use crate::service::control::folder::AlreadyRunning;
 
 /// Cleans noisy speech: files, folders and live microphones; trains on your own noise.
 #[derive(Parser, Debug)]
@@ -20,9 +23,17 @@ enum Command {
     Clean(commands::clean::Args),
     Corrupt(commands::corrupt::Args),
     Train(commands::train::Args),
+    Bench(commands::bench::Args),
+    Run(commands::run::Args),
+    Status(commands::status::Args),
+    Mode(commands::mode::Args),
+    Set(commands::set::Args),
+    Stop(commands::stop::Args),
+    Reload(commands::reload::Args),
+    Config(commands::config::Args),
+    Service(commands::service::Args),
     Devices(commands::devices::Args),
     Mic(commands::mic::Args),
-    Bench(commands::bench::Args),
 }
 
 impl Cli {
@@ -32,9 +43,32 @@ impl Cli {
             Command::Clean(args) => commands::clean::run(args),
             Command::Corrupt(args) => commands::corrupt::run(args),
             Command::Train(args) => commands::train::run(args),
+            Command::Bench(args) => commands::bench::run(args),
+            Command::Run(args) => commands::run::run(args),
+            Command::Status(args) => commands::status::run(args),
+            Command::Mode(args) => commands::mode::run(args),
+            Command::Set(args) => commands::set::run(args),
+            Command::Stop(args) => commands::stop::run(args),
+            Command::Reload(args) => commands::reload::run(args),
+            Command::Config(args) => commands::config::run(args),
+            Command::Service(args) => commands::service::run(args),
             Command::Devices(args) => commands::devices::run(args),
             Command::Mic(args) => commands::mic::run(args),
-            Command::Bench(args) => commands::bench::run(args),
         }
     }
+}
+
+/// What the process ends with after an error: 2 for a bad configuration (as for a bad command
+/// line), 3 if a daemon runs already, 4 if one should and none does, 1 for all else.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let code = if error.is::<Invalid>() {
+        2
+    } else if error.is::<AlreadyRunning>() {
+        3
+    } else if error.is::<NotRunning>() {
+        4
+    } else {
+        1
+    };
+    ExitCode::from(code)
 }

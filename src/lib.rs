@@ -2,7 +2,9 @@
 //!
 //! A frame's way through the folders: [`audio`] decodes and resamples it, [`corruption`] makes it
 //! noisy when training asks for that, [`model`] cleans it, and [`commands`] tie the parts together.
+//! Live, [`pipeline`] takes it from the microphone through the model to the speaker.
 
+pub mod arguments;
 pub mod audio;
 pub mod cli;
 pub mod commands;
@@ -14,6 +16,8 @@ pub mod model;
 pub mod pending_file;
 pub mod pipeline;
 pub mod plot;
+pub mod service;
+pub mod terminal;
 pub mod training;
 pub mod virtual_mic;
 

@@ -1,18 +1,16 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use denoised::cli::Cli;
+use denoised::cli::{self, Cli};
+use denoised::terminal;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(
-        env_logger::Env::default().default_filter_or("warn,denoised=info,symphonia=off"),
-    )
-    .init();
+    terminal::init_log();
     match Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
             eprintln!("denoised: {error:#}");
-            ExitCode::FAILURE
+            cli::exit_code(&error)
         }
     }
 }

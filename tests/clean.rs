@@ -1,42 +1,19 @@
 //! `denoised clean` as its users meet it. The weights are untrained: these tests are about files,
 //! not about how well noise goes.
 
+mod common;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use denoised::model::ModelConfig;
-use denoised::model::autoencoder::Autoencoder;
-use denoised::model::checkpoint::{Checkpoint, TrainingSummary};
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use tempfile::TempDir;
 
-/// A small model with random weights, the same for all tests.
-static MODEL: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
-    tch::manual_seed(1);
-    let config = ModelConfig {
-        channels: 16,
-        latent: 8,
-        ..ModelConfig::default()
-    };
-    let variables = tch::nn::VarStore::new(tch::Device::Cpu);
-    Autoencoder::new(variables.root(), &config);
-    let tensors = variables.variables().into_iter().collect();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.safetensors");
-    Checkpoint {
-        config,
-        summary: TrainingSummary::default(),
-        tensors,
-    }
-    .save(&path)
-    .unwrap();
-    (folder, path)
-});
+use common::MODEL;
 
 /// A folder to work in, and what was said and done there.
 struct Shell(TempDir);

@@ -20,8 +20,10 @@ use tch::Device;
 use self::plan::{Plan, Task};
 use self::report::Outcome;
 use super::train::parse_device;
+use crate::arguments;
 use crate::model::denormals::flush_denormals;
 use crate::model::{Model, locate};
+use crate::terminal;
 
 /// Clean recordings: noisy files in, clean files out.
 ///
@@ -48,11 +50,11 @@ pub struct Args {
     device: Device,
 
     /// Lower noise by this much at most, in dB
-    #[arg(long, value_name = "DB", value_parser = parse_attenuation)]
+    #[arg(long, value_name = "DB", value_parser = arguments::attenuation_db)]
     atten_limit_db: Option<f32>,
 
     /// Share of cleaned sound in the output: 0 is the input, 1 the cleaned sound
-    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = parse_share)]
+    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = arguments::share)]
     mix: f32,
 
     /// Files to clean at the same time [default: one per processor core]
@@ -74,20 +76,6 @@ pub struct Args {
     /// Clean recording, or folder of them with the inputs' names, to measure SI-SDR against
     #[arg(long, value_name = "FILE|DIR")]
     reference: Option<PathBuf>,
-}
-
-fn parse_attenuation(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(db) if db >= 0.0 && db.is_finite() => Ok(db),
-        _ => Err("must be a number of decibels, 0 or more".into()),
-    }
-}
-
-fn parse_share(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("must be a number from 0 to 1".into()),
-    }
 }
 
 /// What all workers share.
@@ -120,7 +108,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     let shared = Shared {
         args: &args,
-        bars: MultiProgress::new(),
+        bars: terminal::lines().clone(),
         interrupted: Arc::new(AtomicBool::new(false)),
     };
     if !to_stdout {

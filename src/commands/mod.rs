@@ -2,7 +2,15 @@
 
 pub mod bench;
 pub mod clean;
+pub mod config;
 pub mod corrupt;
 pub mod devices;
 pub mod mic;
+pub mod mode;
+pub mod reload;
+pub mod run;
+pub mod service;
+pub mod set;
+pub mod status;
+pub mod stop;
 pub mod train;

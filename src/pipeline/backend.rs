@@ -120,6 +120,7 @@ pub struct DeviceError {
 }
 
 impl DeviceError {
+    /// An error of this kind; the message says which device and what is wrong.
     pub fn new(kind: DeviceErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,

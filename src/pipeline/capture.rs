@@ -29,10 +29,13 @@ impl Capture {
         let period_s = period_frames as f64 / f64::from(rate_hz);
         let ceiling = (BACKLOG_S + 2.0 * period_s) * f64::from(rate_hz) * f64::from(channels);
         drain.state().set_bounds(0, ceiling as usize);
+        // Fades in, whatever the first sample is.
+        let mut declick = Declick::default();
+        declick.start();
         Self {
             drain,
             resampler: ToInternal::new(rate_hz, 1),
-            declick: Declick::default(),
+            declick,
             mixed: Vec::with_capacity(1024),
             lanes: 1,
             rate_hz,

@@ -77,6 +77,7 @@ struct Side {
 }
 
 impl Keeper {
+    /// No device is wanted before the first [`Order::Devices`].
     pub fn new(
         backend: Box<dyn Backend>,
         worker: WorkerLink,

@@ -21,6 +21,8 @@ use super::{Corruption, FRAME_SAMPLES};
 const WARM_UP_FRAMES: usize = 10;
 /// Quieter samples are digital silence; dither of 16 bits is louder.
 const SILENCE: f32 = 1e-6;
+/// No sound is 24 dB above full scale.
+const LOUDEST: f32 = 16.0;
 
 /// One channel: gain, corruption, models and the dry path.
 pub struct Lane {
@@ -131,6 +133,14 @@ impl Lane {
 
     /// Processes one frame in place, on the way to what `sound` asks for and `level` permits.
     pub fn process(&mut self, frame: &mut [f32], sound: &Sound, level: Level) -> Powers {
+        for sample in frame.iter_mut() {
+            // What a broken driver delivers must not stay in any memory.
+            *sample = if sample.is_finite() {
+                sample.clamp(-LOUDEST, LOUDEST)
+            } else {
+                0.0
+            };
+        }
         let captured = mean_square(frame);
         self.prepare_source(frame, sound);
         self.delay.extend_from_slice(frame);
@@ -156,12 +166,7 @@ impl Lane {
     fn prepare_source(&mut self, frame: &mut [f32], sound: &Sound) {
         self.gain.go_to(amplitude(sound.input_gain_db));
         for sample in frame.iter_mut() {
-            // What a broken driver delivers must not stay in the models' memory.
-            *sample = if sample.is_finite() {
-                *sample * self.gain.advance()
-            } else {
-                0.0
-            };
+            *sample *= self.gain.advance();
         }
         self.noise.go_to(f32::from(sound.mode.corrupts()));
         if let Some(corrupt) = &mut self.corruption
@@ -426,6 +431,11 @@ mod tests {
         let mut bench = Bench::new(&[0.5], Sound::default());
         bench.run(&[f32::NAN; 480]);
         bench.run(&[f32::INFINITY; 480]);
-        assert!(bench.run(&[0.1; 480]).iter().all(|x| x.is_finite()));
+        bench.run(&[f32::MAX; 480]);
+        bench.run(&[0.1; 480]);
+        let mut frame = [0.1; 480];
+        let powers = bench.lane.process(&mut frame, &bench.sound, Level::Full);
+        assert!(powers.captured < 0.02 && powers.played < 0.02);
+        assert!(frame.iter().all(|x| (x - 0.05).abs() < 1e-6));
     }
 }

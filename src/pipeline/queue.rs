@@ -229,7 +229,7 @@ impl PlaybackSide {
         if start || queued > ceiling {
             self.waiting &= !start;
             self.declick.start();
-            let mut excess = (queued - target) / channels * channels;
+            let mut excess = queued.saturating_sub(target) / channels * channels;
             while excess > 0 && self.have_block(channels) {
                 let left = self
                     .block
@@ -289,7 +289,7 @@ fn queue() -> (Producer, Consumer) {
     }
     let state = Arc::new(QueueState::new());
     let producer = Producer {
-        free,
+        free: free.clone(),
         give: give.clone(),
         send,
         oldest: receive.clone(),
@@ -299,6 +299,7 @@ fn queue() -> (Producer, Consumer) {
     let consumer = Consumer {
         receive,
         give,
+        _pool: free,
         expected: 0,
         state,
     };
@@ -354,6 +355,9 @@ impl Producer {
 struct Consumer {
     receive: Receiver<Block>,
     give: Sender<Block>,
+    /// Keeps the pool's channel open after the producer is gone: a block that cannot be given back
+    /// would be freed, which a callback must not do.
+    _pool: Receiver<Block>,
     expected: u64,
     state: Arc<QueueState>,
 }

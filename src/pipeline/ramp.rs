@@ -13,6 +13,7 @@ pub struct Ramp {
 }
 
 impl Ramp {
+    /// Rests at `value`.
     pub fn new(value: f32) -> Self {
         Self {
             value,

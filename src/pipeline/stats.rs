@@ -1,23 +1,28 @@
 //! Counters and gauges that the pipeline's threads write and the service reads.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::mode::Mode;
 
 /// What `denoised status` shows: the pipeline at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Of the whole: the worse of the two devices'.
     pub state: State,
     pub mode: Mode,
+    #[serde(deserialize_with = "no_limit")]
     pub atten_limit_db: f32,
     pub mix: f32,
     pub input_gain_db: f32,
     pub input: Option<DeviceStatus>,
     pub output: Option<DeviceStatus>,
     /// Level of the captured sound, in dBFS.
+    #[serde(deserialize_with = "silence")]
     pub input_dbfs: f32,
     /// Level of what is played, in dBFS.
+    #[serde(deserialize_with = "silence")]
     pub output_dbfs: f32,
     /// How much quieter the model makes the sound, in dB.
     pub reduction_db: f32,
@@ -46,7 +51,7 @@ pub struct Snapshot {
 }
 
 /// A device in [`Snapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceStatus {
     pub state: State,
     pub id: String,
@@ -60,7 +65,7 @@ pub struct DeviceStatus {
 }
 
 /// A recording in [`Snapshot`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RecordingStatus {
     pub path: std::path::PathBuf,
     pub seconds: f64,
@@ -71,7 +76,7 @@ pub struct RecordingStatus {
 }
 
 /// State of a device or of the whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Running,
@@ -82,7 +87,7 @@ pub enum State {
 }
 
 /// How much the worker can afford.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     #[default]
@@ -91,4 +96,36 @@ pub enum Level {
     Light,
     /// No model.
     Bypass,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Running => "running",
+            Self::Starting => "starting",
+            Self::Stalled => "stalled",
+            Self::Recovering => "recovering",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Full => "full",
+            Self::Light => "light",
+            Self::Bypass => "bypass",
+        })
+    }
+}
+
+/// JSON has no infinities: null is a limit that is none.
+fn no_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f32::INFINITY))
+}
+
+/// JSON has no infinities: null is the level of silence.
+fn silence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f32::NEG_INFINITY))
 }

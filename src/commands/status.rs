@@ -1,0 +1,43 @@
+//! `denoised status`.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::service::control::{Client, folder};
+use crate::service::meter::Meter;
+use crate::terminal;
+
+/// Show what the running daemon does.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// One JSON object, for programs
+    #[arg(long)]
+    json: bool,
+
+    /// Go on showing it: a meter on a terminal, else one state after the other
+    #[arg(long)]
+    watch: bool,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let mut client = Client::connect(&folder::socket_to_ask())?;
+    let draw = args.watch && !args.json && std::io::stderr().is_terminal();
+    let meter = draw.then(|| Meter::new(terminal::lines()));
+    loop {
+        let status = client.status()?;
+        match &meter {
+            Some(meter) => meter.show(&status),
+            None if args.json => println!("{}", serde_json::to_string(&status)?),
+            None => println!("{status}"),
+        }
+        if !args.watch {
+            return Ok(ExitCode::SUCCESS);
+        }
+        thread::sleep(Duration::from_millis(if draw { 100 } else { 1000 }));
+    }
+}
