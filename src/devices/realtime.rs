@@ -125,9 +125,10 @@ mod tests {
                 assert!(refused.to_string().contains("LimitRTPRIO"));
                 return;
             }
-            assert_eq!(policy(), SCHED_FIFO);
+            // The kernel grants SCHED_FIFO, rtkit SCHED_RR.
+            assert_ne!(policy(), SCHED_OTHER);
             let start = Instant::now();
-            while policy() == SCHED_FIFO {
+            while policy() != SCHED_OTHER {
                 assert!(start.elapsed() < Duration::from_secs(20));
             }
         });
