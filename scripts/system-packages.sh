@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks for the system packages that the build needs. What is missing is installed with apt-get
+# Checks for the system packages that the build needs, and for those named as arguments. What is missing is installed with apt-get
 # where this user is root or has sudo without a password, else the command to run is printed.
 set -eu
 
@@ -15,6 +15,10 @@ need g++ command -v c++
 need pkg-config command -v pkg-config
 need libasound2-dev pkg-config --exists alsa
 need python3 command -v python3
+# Further packages by name, each with a command of the same name.
+for package in "$@"; do
+    need "$package" command -v "$package"
+done
 # Only to fetch libtorch; a Python other than the system's brings its own pip.
 if [ -z "${LIBTORCH:-}" ] && [ ! -e "$(dirname "$0")/../.libtorch/build-version" ]; then
     need python3-pip sh -c 'python3 -m pip --version || /usr/bin/python3 -m pip --version'

@@ -66,10 +66,14 @@ impl Survey {
         }
     }
 
-    /// Name of the default device. Where the virtual microphone is the default input, the first
-    /// real microphone stands in for it: denoised must not record itself.
+    /// Name of the default device. Where the virtual microphone is installed, the default output
+    /// is to play into it; where it is the default input, the first real microphone stands in for
+    /// it: denoised must not record itself.
     pub fn default_device(&self, direction: Direction) -> Option<String> {
         if direction == Direction::Output {
+            if self.has(Direction::Output, VIRTUAL_SINK) {
+                return Some(VIRTUAL_SINK.to_owned());
+            }
             return self.server.default_sink_name.as_ref().map(text);
         }
         let default = self.server.default_source_name.as_ref().map(text);

@@ -24,7 +24,8 @@ pub struct Settings {
     )]
     pub input: String,
 
-    /// Where the result is played: as for input, or `none`
+    /// Where the result is played: as for input, or `none`; `default` is the virtual microphone
+    /// where there is one
     #[arg(
         long,
         value_name = "DEVICE",
