@@ -1,5 +1,6 @@
-//! Signal measures that depend on nothing else: levels and SI-SDR.
+//! Signal measures that depend on nothing else: levels, SI-SDR, spectrograms and delays.
 
+pub mod chirp;
 pub mod level;
 pub mod si_sdr;
 pub mod spectrogram;

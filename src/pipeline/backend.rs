@@ -59,6 +59,16 @@ pub enum DeviceChoice {
     NamePart(String),
 }
 
+impl From<&str> for DeviceChoice {
+    /// As users write it: `default`, an id or a part of a name.
+    fn from(text: &str) -> Self {
+        match text {
+            "default" => Self::Default,
+            part => Self::NamePart(part.into()),
+        }
+    }
+}
+
 /// What a stream should be like; the device may decide otherwise.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamWish {

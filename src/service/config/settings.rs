@@ -8,7 +8,7 @@ use clap::ValueHint::FilePath;
 
 use crate::arguments;
 use crate::corruption::live::LiveOptions;
-use crate::pipeline::{self, DeviceChoice, Mode, Sound, StreamWish};
+use crate::pipeline::{self, Mode, Sound, StreamWish};
 
 /// The daemon's settings, all values checked.
 #[derive(clap::Args, Clone, Debug, PartialEq)]
@@ -124,8 +124,8 @@ impl Settings {
             ..StreamWish::default()
         };
         pipeline::Settings {
-            input: choice(&self.input),
-            output: (self.output != "none").then(|| choice(&self.output)),
+            input: self.input.as_str().into(),
+            output: (self.output != "none").then(|| self.output.as_str().into()),
             input_wish: wish.clone(),
             output_wish: wish,
             sound: Sound {
@@ -141,12 +141,5 @@ impl Settings {
             record_max_bytes: self.record_limit_mb * 1_000_000,
             ..pipeline::Settings::default()
         }
-    }
-}
-
-fn choice(text: &str) -> DeviceChoice {
-    match text {
-        "default" => DeviceChoice::Default,
-        part => DeviceChoice::NamePart(part.into()),
     }
 }
