@@ -33,6 +33,7 @@ enum Command {
     Config(commands::config::Args),
     Service(commands::service::Args),
     Devices(commands::devices::Args),
+    Doctor(commands::doctor::Args),
     Latency(commands::latency::Args),
     Mic(commands::mic::Args),
 }
@@ -54,6 +55,7 @@ impl Cli {
             Command::Config(args) => commands::config::run(args),
             Command::Service(args) => commands::service::run(args),
             Command::Devices(args) => commands::devices::run(args),
+            Command::Doctor(args) => commands::doctor::run(args),
             Command::Latency(args) => commands::latency::run(args),
             Command::Mic(args) => commands::mic::run(args),
         }

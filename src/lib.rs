@@ -11,6 +11,7 @@ pub mod commands;
 pub mod corruption;
 pub mod cpu_time;
 pub mod devices;
+pub mod doctor;
 pub mod dsp;
 pub mod model;
 pub mod pending_file;

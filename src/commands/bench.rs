@@ -5,16 +5,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use tch::Device;
 
 use super::train::parse_device;
 use crate::SAMPLE_RATE_HZ;
-use crate::cpu_time::thread_seconds;
+use crate::model::cost::Cost;
 use crate::model::denormals::flush_denormals;
-use crate::model::{Model, Stream, locate};
+use crate::model::{Model, locate};
 
 /// Measure the model's cost per frame on this machine
 ///
@@ -74,25 +72,23 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let rate_hz = f64::from(SAMPLE_RATE_HZ);
     let frame_ms = frame as f64 / rate_hz * 1e3;
     let frames = (args.seconds * 1e3 / frame_ms).ceil() as usize;
-    run_frames(&mut stream, WARM_UP_FRAMES, 1);
-    let (frame_cpu_ms, mut wall_ms) = run_frames(&mut stream, frames, 1);
-    wall_ms.sort_by(f64::total_cmp);
-    let percentile = |share: f64| wall_ms[((wall_ms.len() - 1) as f64 * share) as usize];
-    run_frames(&mut stream, WARM_UP_FRAMES, BATCH_FRAMES);
-    let (batch_frame_cpu_ms, _) = run_frames(&mut stream, frames, BATCH_FRAMES);
+    Cost::measure(&mut stream, WARM_UP_FRAMES, 1);
+    let single = Cost::measure(&mut stream, frames, 1);
+    Cost::measure(&mut stream, WARM_UP_FRAMES, BATCH_FRAMES);
+    let batch = Cost::measure(&mut stream, frames, BATCH_FRAMES);
 
     let report = Report {
         weights: model.weight_count(),
         latent: model.config().latent,
         algorithmic_latency_ms: (stream.delay_samples() + frame) as f64 / rate_hz * 1e3,
         load_ms,
-        frame_cpu_ms,
-        frame_p50_ms: percentile(0.5),
-        frame_p99_ms: percentile(0.99),
-        frame_max_ms: percentile(1.0),
-        real_time_factor: frame_cpu_ms / frame_ms,
-        batch_frame_cpu_ms,
-        batch_real_time_factor: batch_frame_cpu_ms / frame_ms,
+        frame_cpu_ms: single.frame_cpu_ms,
+        frame_p50_ms: single.percentile_ms(0.5),
+        frame_p99_ms: single.percentile_ms(0.99),
+        frame_max_ms: single.percentile_ms(1.0),
+        real_time_factor: single.frame_cpu_ms / frame_ms,
+        batch_frame_cpu_ms: batch.frame_cpu_ms,
+        batch_real_time_factor: batch.frame_cpu_ms / frame_ms,
     };
     if args.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -100,24 +96,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         print_report(&report, &path);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Cleans noise in calls of `at_once` frames: processor time per frame in ms, wall time of each call.
-fn run_frames(stream: &mut Stream, frames: usize, at_once: usize) -> (f64, Vec<f64>) {
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let samples = at_once * stream.frame_samples();
-    let input: Vec<f32> = (0..samples).map(|_| rng.random_range(-0.1..0.1)).collect();
-    let mut output = vec![0.0; samples];
-    let calls = frames.div_ceil(at_once);
-    let mut wall_ms = Vec::with_capacity(calls);
-    let begin = thread_seconds();
-    for _ in 0..calls {
-        let start = Instant::now();
-        stream.process(&input, &mut output);
-        wall_ms.push(start.elapsed().as_secs_f64() * 1e3);
-    }
-    let cpu_ms = (thread_seconds() - begin) * 1e3;
-    (cpu_ms / (calls * at_once) as f64, wall_ms)
 }
 
 fn print_report(report: &Report, path: &std::path::Path) {

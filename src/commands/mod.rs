@@ -5,6 +5,7 @@ pub mod clean;
 pub mod config;
 pub mod corrupt;
 pub mod devices;
+pub mod doctor;
 pub mod latency;
 pub mod mic;
 pub mod mode;

@@ -1,6 +1,6 @@
 //! The whole chain on spectra: features, network and filter.
 
-use tch::{Tensor, nn};
+use tch::{Kind, Tensor, nn};
 
 use super::bands;
 use super::config::ModelConfig;
@@ -48,12 +48,13 @@ impl Autoencoder {
     }
 
     /// Whole clips from their first frame: noisy spectra in, clean ones out.
-    pub fn forward(&self, noisy: &Tensor, statistics: Statistics) -> Tensor {
+    /// `precision` is that of the network's activations; features and filter are always 32-bit.
+    pub fn forward(&self, noisy: &Tensor, statistics: Statistics, precision: Kind) -> Tensor {
         let past = &mut self.filter.past(noisy.size()[0]);
         self.run(
             noisy,
             &mut RunningMean::default(),
-            Pass::Clip(statistics),
+            Pass::Clip(statistics, precision),
             past,
         )
     }
@@ -85,10 +86,14 @@ impl Autoencoder {
         mut pass: Pass,
         past: &mut PastSpectrum,
     ) -> Tensor {
-        let features = self.features.extract(noisy, mean);
+        let precision = match pass {
+            Pass::Clip(_, precision) => precision,
+            Pass::Stream(_) => Kind::Float,
+        };
+        let features = self.features.extract(noisy, mean).to_kind(precision);
         let encoded = self.network.encode(&features, &mut pass);
         let decoded = self.network.decode(&encoded, &mut pass);
-        self.filter
-            .apply(noisy, &decoded.gains, &decoded.taps, past)
+        let [gains, taps] = [&decoded.gains, &decoded.taps].map(|output| output.to_kind(Kind::Float));
+        self.filter.apply(noisy, &gains, &taps, past)
     }
 }

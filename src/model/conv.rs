@@ -96,7 +96,7 @@ impl CausalConv {
         History::new((size[2] - 1) * self.dilation, size[1], self.weight.device())
     }
 
-    /// Whole clips: zeros stand before the first frame.
+    /// Whole clips: zeros stand before the first frame. Computes in the precision of `input`.
     pub fn forward(&self, input: &Tensor, statistics: Statistics) -> Tensor {
         let context = (self.weight.size()[2] - 1) * self.dilation;
         let padded = if context > 0 {
@@ -105,7 +105,7 @@ impl CausalConv {
             input.shallow_clone()
         };
         match &self.norm {
-            None => self.convolve(&padded, Some(&self.bias)),
+            None => self.convolve(&padded, Some(&self.bias.to_kind(input.kind()))),
             Some(norm) => self.convolve(&padded, None).batch_norm(
                 Some(&norm.scale),
                 Some(&self.bias),
@@ -131,7 +131,8 @@ impl CausalConv {
     }
 
     fn convolve(&self, padded: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        padded.conv1d(&self.weight, bias, 1, 0, self.dilation, 1)
+        let weight = self.weight.to_kind(padded.kind());
+        padded.conv1d(&weight, bias, 1, 0, self.dilation, 1)
     }
 }
 

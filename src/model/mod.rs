@@ -9,6 +9,7 @@ pub mod bands;
 pub mod checkpoint;
 pub mod config;
 pub mod conv;
+pub mod cost;
 pub mod denormals;
 pub mod features;
 pub mod filter;

@@ -4,7 +4,7 @@
 
 use std::slice::IterMut;
 
-use tch::{Tensor, nn};
+use tch::{Kind, Tensor, nn};
 
 use super::config::ModelConfig;
 use super::conv::{CausalConv, History, Statistics};
@@ -27,14 +27,15 @@ pub struct Network {
 
 /// How the layers run: over whole clips, or over the next frames of one stream.
 pub enum Pass<'a> {
-    Clip(Statistics),
+    /// Whole clips, computed in this precision.
+    Clip(Statistics, Kind),
     Stream(IterMut<'a, History>),
 }
 
 impl Pass<'_> {
     fn layer(&mut self, conv: &CausalConv, input: &Tensor) -> Tensor {
         match self {
-            Pass::Clip(statistics) => conv.forward(input, *statistics),
+            Pass::Clip(statistics, _) => conv.forward(input, *statistics),
             Pass::Stream(histories) => conv.step(
                 input,
                 histories

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use tch::Kind;
 
 use crate::corruption::Recipe;
 use crate::model::ModelConfig;
@@ -27,12 +28,33 @@ pub struct TrainingConfig {
     pub gradient_norm: f64,
     /// Share of the old value in the moving average of the weights.
     pub average_decay: f64,
+    /// What the network computes in; weights and loss are always 32-bit.
+    pub precision: Precision,
     /// Fixed validation mixtures.
     pub validation_clips: usize,
     pub loss: LossConfig,
     pub voices: VoicesConfig,
     pub model: ModelConfig,
     pub corruption: Recipe,
+}
+
+/// Number format of the network's activations while training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    Float32,
+    /// About twice as fast where the processor or GPU multiplies bfloat16 itself.
+    Bfloat16,
+}
+
+impl Precision {
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Float32 => Kind::Float,
+            Self::Bfloat16 => Kind::BFloat16,
+        }
+    }
 }
 
 /// Weights of the parts of the loss.
@@ -80,6 +102,7 @@ impl Default for TrainingConfig {
             weight_decay: 0.01,
             gradient_norm: 1.0,
             average_decay: 0.999,
+            precision: Precision::default(),
             validation_clips: 48,
             loss: LossConfig::default(),
             voices: VoicesConfig::default(),

@@ -83,7 +83,7 @@ impl Replica {
             for job in inbox {
                 variables.load(&job.weights);
                 if outbox
-                    .send(gradients(&network, &mut variables, &loss, &job, device))
+                    .send(gradients(&network, &mut variables, &loss, &job, &config, device))
                     .is_err()
                 {
                     return;
@@ -127,11 +127,12 @@ fn gradients(
     variables: &mut Variables,
     loss: &Loss,
     job: &Job,
+    config: &TrainingConfig,
     device: Device,
 ) -> Gradients {
     let batch = job.batch.to_device(device);
     let (noisy, target) = tch::no_grad(|| loss.analyse(&batch));
-    let estimate = network.forward(&noisy, Statistics::Batch);
+    let estimate = network.forward(&noisy, Statistics::Batch, config.precision.kind());
     let value = loss.compare(&estimate, &target, &batch, job.update);
     value.total.backward();
     let take = |(name, variable): (&String, &mut Tensor)| {

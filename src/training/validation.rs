@@ -1,6 +1,6 @@
 //! Judging the averaged weights on mixtures that never change.
 
-use tch::{Device, nn};
+use tch::{Device, Kind, nn};
 
 use super::batch::{Batch, Material};
 use super::config::TrainingConfig;
@@ -69,7 +69,7 @@ impl Validation {
         for batch in &self.batches {
             let on_device = batch.to_device(self.device);
             let (noisy, target) = self.loss.analyse(&on_device);
-            let estimate = self.network.forward(&noisy, Statistics::Running);
+            let estimate = self.network.forward(&noisy, Statistics::Running, Kind::Float);
             // The other resolution must not depend on when the score is taken.
             loss += self
                 .loss

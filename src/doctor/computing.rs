@@ -1,0 +1,127 @@
+//! libtorch, the model, and whether the processor keeps up.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use tch::{Device, Kind, Tensor};
+
+use super::Finding;
+use crate::devices::realtime;
+use crate::model::cost::Cost;
+use crate::model::denormals::flush_denormals;
+use crate::model::{Model, locate};
+
+/// A frame lasts this long.
+const FRAME_MS: f64 = 10.0;
+/// Two seconds of audio tell enough.
+const FRAMES: usize = 200;
+const WARM_UP_FRAMES: usize = 50;
+/// With less time to spare than this share of a frame, other programs make it stutter.
+const COMFORTABLE: f64 = 0.5;
+
+/// The library that this program has loaded, and whether it computes.
+pub fn libtorch() -> Finding {
+    const AREA: &str = "libtorch";
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let library = maps
+        .lines()
+        .find_map(|line| line.split_whitespace().last().filter(|p| p.contains("libtorch_cpu")));
+    let place = library
+        .and_then(|path| Path::new(path).parent())
+        .map_or_else(|| "linked in".into(), |folder| folder.display().to_string());
+    let ones = Tensor::f_ones([64, 64], (Kind::Float, Device::Cpu));
+    let product = ones.and_then(|ones| ones.f_matmul(&ones)?.f_sum(Kind::Float));
+    match product.and_then(|sum| f64::try_from(sum)) {
+        Ok(sum) if sum == 64.0 * 64.0 * 64.0 => Finding::good(AREA, format!("works ({place})")),
+        other => Finding::problem(
+            AREA,
+            format!("the library in {place} miscalculates: {other:?}"),
+            "delete .libtorch and run `make setup` again, or check LIBTORCH",
+        ),
+    }
+}
+
+/// Loads the weights and measures them.
+pub fn model(named: Option<&Path>, tell: &mut impl FnMut(Finding)) {
+    const AREA: &str = "model";
+    let path = named.map_or_else(locate::default_path, |path| Ok(path.to_path_buf()));
+    let loaded = path.and_then(|path| Ok((Model::load(&path, Device::Cpu)?, path)));
+    match loaded {
+        Err(error) => tell(Finding::problem(
+            AREA,
+            format!("{error:#}"),
+            "name a file with --model or in the configuration, or install the shipped weights again",
+        )),
+        Ok((model, path)) => {
+            let millions = model.weight_count() as f64 / 1e6;
+            let what = format!("{} ({millions:.2} M weights)", path.display());
+            tell(Finding::good(AREA, what));
+            tell(headroom(&model));
+        }
+    }
+}
+
+fn headroom(model: &Model) -> Finding {
+    flush_denormals();
+    tch::set_num_threads(1);
+    let mut stream = model.stream();
+    Cost::measure(&mut stream, WARM_UP_FRAMES, 1);
+    let cost = Cost::measure(&mut stream, FRAMES, 1);
+    judge(cost.frame_cpu_ms, cost.percentile_ms(0.99))
+}
+
+/// Of processor time and of the wall-clock time that 99 % of the frames do not exceed.
+fn judge(frame_cpu_ms: f64, frame_p99_ms: f64) -> Finding {
+    const AREA: &str = "headroom";
+    let what = format!(
+        "a frame of {FRAME_MS:.0} ms takes {frame_cpu_ms:.2} ms of processor time, 99 % are done \
+         within {frame_p99_ms:.1} ms"
+    );
+    if frame_cpu_ms > FRAME_MS {
+        let remedy = "this processor is too slow for these weights: choose a lighter model with --model";
+        Finding::problem(AREA, what, remedy)
+    } else if frame_p99_ms > COMFORTABLE * FRAME_MS {
+        let remedy = "close what keeps the processor busy, see that it does not save power \
+                      (`powerprofilesctl set performance`), or name a --light-model";
+        Finding::warning(AREA, what, remedy)
+    } else {
+        Finding::good(AREA, what)
+    }
+}
+
+/// Whether the worker will get real-time priority.
+pub fn realtime() -> Finding {
+    const AREA: &str = "real time";
+    // On a thread of its own, which takes the priority with it.
+    let promoted = thread::spawn(realtime::promote_current_thread).join();
+    match promoted {
+        Ok(Ok(())) => Finding::good(AREA, "the worker gets real-time priority"),
+        Ok(Err(error)) => Finding::warning(
+            AREA,
+            format!("{error:#}"),
+            "install rtkit (Debian: `apt install rtkit`), then log in again; without it audio \
+             works, but may stutter on a busy machine",
+        ),
+        Err(_) => Finding::warning(AREA, "the check itself failed", "report this as a bug"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn headroom_is_judged_by_what_the_worker_needs() {
+        for (cpu_ms, p99_ms, verdict) in [
+            (0.5, 0.7, Verdict::Good),
+            (0.5, 8.0, Verdict::Warning),
+            (12.0, 13.0, Verdict::Problem),
+        ] {
+            let finding = judge(cpu_ms, p99_ms);
+            assert_eq!(finding.verdict, verdict);
+            assert_eq!(finding.remedy.is_some(), verdict != Verdict::Good);
+        }
+    }
+}
