@@ -230,11 +230,13 @@ impl Bench {
     fn run_until_latency_returns(&mut self) {
         for _ in 0..100 {
             self.run(10);
+            // A sound card leaves the worker time to catch up; this one only goes as fast as it.
+            std::thread::sleep(Duration::from_millis(2));
             if self.pipeline.snapshot().latency_ms < 60.0 {
                 return;
             }
         }
-        panic!("still {} ms", self.pipeline.snapshot().latency_ms);
+        panic!("still {:?}", self.pipeline.snapshot());
     }
 
     /// Both, and the worker keeps up.
@@ -340,7 +342,6 @@ fn modes_change_without_a_click() {
 }
 
 #[test]
-#[ignore = "about one run in five the latency stays above a second after the speaker's stall: to be found out"]
 fn latency_returns_after_a_stall_of_either_side() {
     let mut bench = Bench::start(Settings::default());
     bench.run(50);

@@ -82,6 +82,11 @@ impl Capture {
         self.resampler.pending_s()
     }
 
+    /// Audio that was captured and not yet taken, in seconds.
+    pub fn backlog_s(&self) -> f64 {
+        self.state().queued_samples() as f64 / self.samples_per_s()
+    }
+
     /// What the resampler adds to the latency, in seconds.
     pub fn delay_s(&self) -> f64 {
         self.resampler.delay_s()

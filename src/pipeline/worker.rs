@@ -23,6 +23,8 @@ use crate::dsp::level::FLOOR_DB;
 const DEADLINE: Duration = Duration::from_millis(10);
 /// Looks for commands at least this often; captured audio and commands wake it.
 const NAP: Duration = Duration::from_millis(200);
+/// Frames in one go after which the gauges are updated.
+const REPORT_FRAMES: usize = 10;
 /// How long the levels are averaged, in frames.
 const LEVEL_FRAMES: f32 = 30.0;
 
@@ -116,15 +118,20 @@ impl Worker {
                     Err(TryRecvError::Empty) => break,
                 }
             }
-            let mut worked = false;
+            let mut frames = 0;
             while let Some(capture) = &mut self.capture
                 && capture.next_frame(&mut self.frames)
             {
                 self.step();
-                worked = true;
+                frames += 1;
+                if frames % REPORT_FRAMES == 0 {
+                    // A worker that cannot keep up never finishes, and must show it.
+                    self.report();
+                }
             }
-            if worked {
-                self.take_stock();
+            if frames > 0 {
+                self.follow_clock();
+                self.report();
             }
             // A callback since then has left its wake-up call.
             std::thread::park_timeout(NAP);
@@ -231,17 +238,23 @@ impl Worker {
         gauges.frames.fetch_add(1, Relaxed);
     }
 
-    /// After all that was captured is processed: follows the clocks and updates the gauges.
-    fn take_stock(&mut self) {
+    /// After all that was captured is processed.
+    fn follow_clock(&mut self) {
         let elapsed_s = self.followed_at.elapsed().as_secs_f64();
         self.followed_at = Instant::now();
+        if let (Some(capture), Some(playback)) = (&self.capture, &mut self.playback) {
+            playback.follow_clock(capture.waiting_s(), elapsed_s.min(0.2));
+        }
+    }
+
+    /// Updates the gauges.
+    fn report(&mut self) {
         let (gauges, mut latency_s) = (&self.gauges, 0.0);
         if let Some(capture) = &self.capture {
-            latency_s += capture.delay_s() + capture.waiting_s();
+            latency_s += capture.delay_s() + capture.waiting_s() + capture.backlog_s();
             self.capture_losses
                 .count(capture.state(), capture.samples_per_s(), gauges);
-            if let Some(playback) = &mut self.playback {
-                playback.follow_clock(capture.waiting_s(), elapsed_s.min(0.2));
+            if let Some(playback) = &self.playback {
                 latency_s += playback.delay_s() + playback.level_s();
                 self.playback_losses
                     .count(playback.state(), playback.samples_per_s(), gauges);
