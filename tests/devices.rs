@@ -155,6 +155,39 @@ fn the_virtual_microphone_comes_and_goes() {
     assert!(!json.contains("denoised"));
 }
 
+#[test]
+fn the_doctor_finds_what_is_wrong_and_says_what_helps() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let (code, text) = server.run(&["doctor"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("ok      server          pulseaudio"),
+        "{text}"
+    );
+    // Nobody plays into the sink whose monitor is the microphone.
+    assert!(text.contains("digital silence"), "{text}");
+    assert!(text.contains("denoised mic install"), "{text}");
+
+    let (code, text) = server.run(&["doctor", "--input", "nosuch", "--output", "none"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("PROBLEM input"), "{text}");
+    assert!(text.contains("choose with --input"), "{text}");
+
+    server.kill();
+    let (_, json) = server.run(&["doctor", "--json", "--model", "/nonexistent.safetensors"]);
+    let findings: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let verdict = |area: &str| {
+        let mut all = findings.as_array().unwrap().iter();
+        let finding = all.find(|finding| finding["area"] == area).unwrap();
+        assert!(finding["remedy"].is_string(), "{finding}");
+        finding["verdict"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(verdict("server"), "warning");
+    assert_eq!(verdict("model"), "problem");
+}
+
 /// Streams of the pipeline's queues, without the pipeline.
 struct Audio {
     backend: CpalBackend,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -72,10 +72,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let rate_hz = f64::from(SAMPLE_RATE_HZ);
     let frame_ms = frame as f64 / rate_hz * 1e3;
     let frames = (args.seconds * 1e3 / frame_ms).ceil() as usize;
-    Cost::measure(&mut stream, WARM_UP_FRAMES, 1);
-    let single = Cost::measure(&mut stream, frames, 1);
-    Cost::measure(&mut stream, WARM_UP_FRAMES, BATCH_FRAMES);
-    let batch = Cost::measure(&mut stream, frames, BATCH_FRAMES);
+    Cost::measure(&mut stream, WARM_UP_FRAMES, 1, Duration::ZERO);
+    let single = Cost::measure(&mut stream, frames, 1, Duration::ZERO);
+    Cost::measure(&mut stream, WARM_UP_FRAMES, BATCH_FRAMES, Duration::ZERO);
+    let batch = Cost::measure(&mut stream, frames, BATCH_FRAMES, Duration::ZERO);
 
     let report = Report {
         weights: model.weight_count(),

@@ -31,6 +31,7 @@ pub struct CpalBackend {
     pulse: Option<Pulse>,
     /// A server that is gone comes back: the sound card is not to be taken from under it.
     had_pulse: bool,
+    told_of_alsa: bool,
 }
 
 struct Pulse {
@@ -68,7 +69,12 @@ impl CpalBackend {
         match self.pulse() {
             Ok(_) => Ok(HostId::PulseAudio),
             Err(error) if had_pulse => Err(error),
-            Err(_) => Ok(HostId::Alsa),
+            Err(error) => {
+                if !std::mem::replace(&mut self.told_of_alsa, true) {
+                    log::info!("using ALSA: {error}");
+                }
+                Ok(HostId::Alsa)
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use tch::{Device, Kind, Tensor};
 
@@ -17,6 +18,8 @@ const FRAME_MS: f64 = 10.0;
 /// Two seconds of audio tell enough.
 const FRAMES: usize = 200;
 const WARM_UP_FRAMES: usize = 50;
+/// Real-time threads must rest, as the worker does between frames.
+const PAUSE: Duration = Duration::from_millis(2);
 /// With less time to spare than this share of a frame, other programs make it stutter.
 const COMFORTABLE: f64 = 0.5;
 
@@ -24,9 +27,11 @@ const COMFORTABLE: f64 = 0.5;
 pub fn libtorch() -> Finding {
     const AREA: &str = "libtorch";
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let library = maps
-        .lines()
-        .find_map(|line| line.split_whitespace().last().filter(|p| p.contains("libtorch_cpu")));
+    let library = maps.lines().find_map(|line| {
+        line.split_whitespace()
+            .last()
+            .filter(|p| p.contains("libtorch_cpu"))
+    });
     let place = library
         .and_then(|path| Path::new(path).parent())
         .map_or_else(|| "linked in".into(), |folder| folder.display().to_string());
@@ -42,8 +47,28 @@ pub fn libtorch() -> Finding {
     }
 }
 
+/// Real-time priority, the weights and their cost, on a thread like the worker's.
+pub fn worker(named: Option<&Path>, tell: &mut impl FnMut(Finding)) {
+    let examined = thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            let mut findings = vec![realtime()];
+            model(named, &mut |finding| findings.push(finding));
+            findings
+        });
+        worker.join()
+    });
+    match examined {
+        Ok(findings) => findings.into_iter().for_each(tell),
+        Err(_) => tell(Finding::problem(
+            "model",
+            "the check itself failed; the message above says why",
+            "report it as a bug",
+        )),
+    }
+}
+
 /// Loads the weights and measures them.
-pub fn model(named: Option<&Path>, tell: &mut impl FnMut(Finding)) {
+fn model(named: Option<&Path>, tell: &mut impl FnMut(Finding)) {
     const AREA: &str = "model";
     let path = named.map_or_else(locate::default_path, |path| Ok(path.to_path_buf()));
     let loaded = path.and_then(|path| Ok((Model::load(&path, Device::Cpu)?, path)));
@@ -66,8 +91,8 @@ fn headroom(model: &Model) -> Finding {
     flush_denormals();
     tch::set_num_threads(1);
     let mut stream = model.stream();
-    Cost::measure(&mut stream, WARM_UP_FRAMES, 1);
-    let cost = Cost::measure(&mut stream, FRAMES, 1);
+    Cost::measure(&mut stream, WARM_UP_FRAMES, 1, PAUSE);
+    let cost = Cost::measure(&mut stream, FRAMES, 1, PAUSE);
     judge(cost.frame_cpu_ms, cost.percentile_ms(0.99))
 }
 
@@ -79,7 +104,8 @@ fn judge(frame_cpu_ms: f64, frame_p99_ms: f64) -> Finding {
          within {frame_p99_ms:.1} ms"
     );
     if frame_cpu_ms > FRAME_MS {
-        let remedy = "this processor is too slow for these weights: choose a lighter model with --model";
+        let remedy =
+            "this processor is too slow for these weights: choose a lighter model with --model";
         Finding::problem(AREA, what, remedy)
     } else if frame_p99_ms > COMFORTABLE * FRAME_MS {
         let remedy = "close what keeps the processor busy, see that it does not save power \
@@ -90,20 +116,17 @@ fn judge(frame_cpu_ms: f64, frame_p99_ms: f64) -> Finding {
     }
 }
 
-/// Whether the worker will get real-time priority.
-pub fn realtime() -> Finding {
+/// Asks for real-time priority, for the rest of this thread.
+fn realtime() -> Finding {
     const AREA: &str = "real time";
-    // On a thread of its own, which takes the priority with it.
-    let promoted = thread::spawn(realtime::promote_current_thread).join();
-    match promoted {
-        Ok(Ok(())) => Finding::good(AREA, "the worker gets real-time priority"),
-        Ok(Err(error)) => Finding::warning(
+    match realtime::promote_current_thread() {
+        Ok(()) => Finding::good(AREA, "the worker gets real-time priority"),
+        Err(error) => Finding::warning(
             AREA,
             format!("{error:#}"),
             "install rtkit (Debian: `apt install rtkit`), then log in again; without it audio \
              works, but may stutter on a busy machine",
         ),
-        Err(_) => Finding::warning(AREA, "the check itself failed", "report this as a bug"),
     }
 }
 

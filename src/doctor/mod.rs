@@ -80,8 +80,7 @@ pub fn examine(flags: &Flags, mut tell: impl FnMut(Finding)) {
         }
     };
     tell(computing::libtorch());
-    computing::model(settings.model.as_deref(), &mut tell);
-    tell(computing::realtime());
+    computing::worker(settings.model.as_deref(), &mut tell);
     tell(session());
     audio::examine(&settings, &mut tell);
     tell(daemon());

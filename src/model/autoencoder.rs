@@ -93,7 +93,8 @@ impl Autoencoder {
         let features = self.features.extract(noisy, mean).to_kind(precision);
         let encoded = self.network.encode(&features, &mut pass);
         let decoded = self.network.decode(&encoded, &mut pass);
-        let [gains, taps] = [&decoded.gains, &decoded.taps].map(|output| output.to_kind(Kind::Float));
+        let [gains, taps] =
+            [&decoded.gains, &decoded.taps].map(|output| output.to_kind(Kind::Float));
         self.filter.apply(noisy, &gains, &taps, past)
     }
 }

@@ -1,6 +1,7 @@
 //! What a stream costs on this machine.
 
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,8 +19,9 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Cleans `frames` frames of noise in calls of `at_once` on the calling thread.
-    pub fn measure(stream: &mut Stream, frames: usize, at_once: usize) -> Self {
+    /// Cleans `frames` frames of noise in calls of `at_once` on the calling thread, which rests for
+    /// `pause` before each.
+    pub fn measure(stream: &mut Stream, frames: usize, at_once: usize, pause: Duration) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let samples = at_once * stream.frame_samples();
         let input: Vec<f32> = (0..samples).map(|_| rng.random_range(-0.1..0.1)).collect();
@@ -28,6 +30,9 @@ impl Cost {
         let mut wall_ms = Vec::with_capacity(calls);
         let begin = thread_seconds();
         for _ in 0..calls {
+            if !pause.is_zero() {
+                thread::sleep(pause);
+            }
             let start = Instant::now();
             stream.process(&input, &mut output);
             wall_ms.push(start.elapsed().as_secs_f64() * 1e3);

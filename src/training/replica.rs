@@ -83,7 +83,14 @@ impl Replica {
             for job in inbox {
                 variables.load(&job.weights);
                 if outbox
-                    .send(gradients(&network, &mut variables, &loss, &job, &config, device))
+                    .send(gradients(
+                        &network,
+                        &mut variables,
+                        &loss,
+                        &job,
+                        &config,
+                        device,
+                    ))
                     .is_err()
                 {
                     return;

@@ -69,7 +69,9 @@ impl Validation {
         for batch in &self.batches {
             let on_device = batch.to_device(self.device);
             let (noisy, target) = self.loss.analyse(&on_device);
-            let estimate = self.network.forward(&noisy, Statistics::Running, Kind::Float);
+            let estimate = self
+                .network
+                .forward(&noisy, Statistics::Running, Kind::Float);
             // The other resolution must not depend on when the score is taken.
             loss += self
                 .loss
