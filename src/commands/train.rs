@@ -208,10 +208,7 @@ fn rooms(folder: &Path) -> Result<Rooms> {
     let mut responses = Vec::new();
     for entry in listing::read(&[folder.to_owned()])? {
         let (samples, rate_hz) = decode::read_mono(&entry.path)?;
-        responses.push(resample(
-            &samples,
-            f64::from(SAMPLE_RATE_HZ) / f64::from(rate_hz),
-        )?);
+        responses.push(resample(&samples, rate_hz, SAMPLE_RATE_HZ)?);
     }
     Ok(Rooms::new(responses))
 }

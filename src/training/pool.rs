@@ -95,8 +95,8 @@ impl Clips for Pool {
             let missing = len_samples + FADE_SAMPLES - audio.len();
             let seconds = missing as f64 / f64::from(SAMPLE_RATE_HZ);
             let piece = self.excerpt(clip, seconds, rng);
-            let ratio = f64::from(SAMPLE_RATE_HZ) / f64::from(clip.rate_hz);
-            append_faded(&mut audio, &resample(&piece, ratio).ok()?, FADE_SAMPLES);
+            let piece = resample(&piece, clip.rate_hz, SAMPLE_RATE_HZ).ok()?;
+            append_faded(&mut audio, &piece, FADE_SAMPLES);
             if audio.len() >= len_samples {
                 break;
             }

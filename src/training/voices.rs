@@ -34,6 +34,8 @@ pub struct Utterance {
 /// Speakers pause this long between words, in seconds.
 const PAUSE_SECONDS: std::ops::Range<f64> = 0.05..0.7;
 const FADE_SAMPLES: usize = 240;
+/// Rates with small common multiples are resampled in short blocks, and so fast.
+const RATE_STEP_HZ: f64 = 100.0;
 
 impl Voices {
     pub fn new(pack: Arc<Pack>, config: VoicesConfig) -> Self {
@@ -86,8 +88,9 @@ impl Voices {
         let missing = len_samples - utterance.samples.len();
         let seconds = missing as f64 * speed / f64::from(SAMPLE_RATE_HZ);
         let recording = self.pool.excerpt(clip, seconds, rng);
-        let ratio = f64::from(SAMPLE_RATE_HZ) / (f64::from(clip.rate_hz) * speed);
-        let Ok(mut word) = resample(&recording, ratio) else {
+        let played_hz = f64::from(clip.rate_hz) * speed / RATE_STEP_HZ;
+        let played_hz = (played_hz.round() * RATE_STEP_HZ) as u32;
+        let Ok(mut word) = resample(&recording, played_hz, SAMPLE_RATE_HZ) else {
             return;
         };
         let fade = FADE_SAMPLES.min(word.len() / 2);
