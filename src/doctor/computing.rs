@@ -37,7 +37,7 @@ pub fn libtorch() -> Finding {
         .map_or_else(|| "linked in".into(), |folder| folder.display().to_string());
     let ones = Tensor::f_ones([64, 64], (Kind::Float, Device::Cpu));
     let product = ones.and_then(|ones| ones.f_matmul(&ones)?.f_sum(Kind::Float));
-    match product.and_then(|sum| f64::try_from(sum)) {
+    match product.and_then(f64::try_from) {
         Ok(sum) if sum == 64.0 * 64.0 * 64.0 => Finding::good(AREA, format!("works ({place})")),
         other => Finding::problem(
             AREA,
