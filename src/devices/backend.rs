@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 
 use super::choice;
 use super::deadline::within;
-use super::pulse::{Watch, Watched};
+use super::pulse::{LatencyHold, Watch, Watched};
 use super::stream::{self, Format, Side};
 use crate::pipeline::{
     Backend, CaptureSide, DeviceChoice, DeviceError, DeviceErrorKind, DeviceInfo, Direction,
@@ -18,6 +18,8 @@ use crate::pipeline::{
 
 /// A server may take this long to start a stream; a Bluetooth headset needs about two seconds.
 const OPENING: Duration = Duration::from_secs(5);
+/// Periods of a recording that a server keeps for a reader that is late.
+const ROOM_PERIODS: usize = 8;
 /// A hanging server must not hold up the daemon when it closes a stream.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -119,6 +121,10 @@ impl CpalBackend {
             other => Arc::new(cpal::host_from_id(other)?),
         };
         let (wish, name) = (wish.clone(), id.id().to_owned());
+        let holds_latency = direction == Direction::Input
+            && id.host() == HostId::PulseAudio
+            && self.pulse()?.watch.survey()?.drops_bursts();
+        let room_periods = if holds_latency { ROOM_PERIODS } else { 1 };
         let for_stream = events.clone();
         let opened = within(OPENING, move || {
             let gone =
@@ -131,7 +137,8 @@ impl CpalBackend {
                         Direction::Output => device.supports_output(),
                     }
             });
-            stream::open(&found.ok_or_else(gone)?, &wish, side, for_stream)
+            let device = found.ok_or_else(gone)?;
+            stream::open(&device, &wish, room_periods, side, for_stream)
         });
         let (stream, format) = opened
             .unwrap_or_else(|| Err(hangs()))
@@ -141,13 +148,21 @@ impl CpalBackend {
                     self.pulse = None;
                 }
             })?;
+        let latency_hold = holds_latency
+            .then(|| LatencyHold::start(&name, format.period()))
+            .transpose()?;
         let watched = match &self.pulse {
             Some(pulse) if device.host == HostId::PulseAudio.to_string() => {
                 Some(pulse.watch.add(direction, &name, events))
             }
             _ => None,
         };
-        Ok(describe(device, format, stream, watched))
+        let handle = Handle {
+            stream: Some(stream),
+            _watched: watched,
+            _latency_hold: latency_hold,
+        };
+        Ok(describe(device, format, handle))
     }
 }
 
@@ -211,6 +226,7 @@ impl Backend for CpalBackend {
 struct Handle {
     stream: Option<cpal::Stream>,
     _watched: Option<Watched>,
+    _latency_hold: Option<LatencyHold>,
 }
 
 impl StreamHandle for Handle {}
@@ -222,22 +238,14 @@ impl Drop for Handle {
     }
 }
 
-fn describe(
-    device: DeviceInfo,
-    format: Format,
-    stream: cpal::Stream,
-    watched: Option<Watched>,
-) -> OpenStream {
+fn describe(device: DeviceInfo, format: Format, handle: Handle) -> OpenStream {
     OpenStream {
         device,
         rate_hz: format.rate_hz,
         channels: format.channels,
         format: format.sample.to_string(),
         period_frames: format.period_frames,
-        handle: Box::new(Handle {
-            stream: Some(stream),
-            _watched: watched,
-        }),
+        handle: Box::new(handle),
     }
 }
 

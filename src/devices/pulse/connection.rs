@@ -9,9 +9,11 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{
-    self, AuthParams, AuthReply, Command, CommandReply, LoadModuleParams, ModuleInfo, Prop, Props,
-    ProtocolError, SetClientNameReply, SubscriptionMask,
+    self, AuthParams, AuthReply, ChannelMap, Command, CommandReply, CreateRecordStreamReply,
+    LoadModuleParams, ModuleInfo, Prop, Props, ProtocolError, RecordStreamParams, SampleFormat,
+    SampleSpec, SetClientNameReply, SubscriptionMask,
 };
 
 use super::Survey;
@@ -19,6 +21,8 @@ use crate::pipeline::{DeviceError, DeviceErrorKind};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Rate of the paused stream: only lengths are counted with it.
+const PAUSED_RATE_HZ: u32 = 48_000;
 /// Longer messages are not messages.
 const LONGEST_MESSAGE: u32 = 16 << 20;
 
@@ -123,6 +127,39 @@ impl Connection {
     /// When there is no such source.
     pub fn set_default_source(&mut self, name: &str) -> Result<(), DeviceError> {
         Ok(self.tell(&Command::SetDefaultSource(c_string(name)?))?)
+    }
+
+    /// Records the source of this name, paused from the start and for as long as the connection
+    /// lasts, and wants its samples every `period`.
+    ///
+    /// # Errors
+    /// When there is no such source.
+    pub fn record_paused(&mut self, source: &str, period: Duration) -> Result<(), DeviceError> {
+        let sample_spec = SampleSpec {
+            format: SampleFormat::S16Le,
+            channels: 1,
+            sample_rate: PAUSED_RATE_HZ,
+        };
+        let frames = (period.as_secs_f64() * f64::from(PAUSED_RATE_HZ)).round() as u32;
+        let bytes = frames * sample_spec.format.bytes_per_sample() as u32;
+        let _: CreateRecordStreamReply =
+            self.ask(&Command::CreateRecordStream(RecordStreamParams {
+                sample_spec,
+                channel_map: ChannelMap::mono(),
+                source_name: Some(c_string(source)?),
+                buffer_attr: BufferAttr {
+                    fragment_size: bytes,
+                    ..BufferAttr::default()
+                },
+                flags: StreamFlags {
+                    start_corked: true,
+                    no_move: true,
+                    adjust_latency: true,
+                    ..StreamFlags::default()
+                },
+                ..RecordStreamParams::default()
+            }))?;
+        Ok(())
     }
 
     /// From now on [`Connection::wait`] tells of devices that come and go, of programs that start

@@ -1,10 +1,12 @@
 //! What denoised asks of a PulseAudio server, or of PipeWire in its place, besides streams.
 
 mod connection;
+mod latency_hold;
 mod survey;
 mod watch;
 
 pub use connection::Connection;
+pub use latency_hold::LatencyHold;
 pub use survey::{Survey, id};
 pub use watch::{Watch, Watched};
 

@@ -18,6 +18,12 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// Whether this is PulseAudio itself, which keeps no more for a stream that records than it
+    /// asks for at once. PipeWire in its place keeps several times as much.
+    pub fn drops_bursts(&self) -> bool {
+        self.server.server_name.as_deref() == Some(c"pulseaudio")
+    }
+
     /// Inputs, then outputs.
     pub fn devices(&self) -> Vec<DeviceInfo> {
         let describe =
