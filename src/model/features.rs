@@ -11,8 +11,10 @@ use super::stft;
 
 /// Power below which a band counts as silent: the noise of 16-bit quantisation.
 const FLOOR_POWER: f64 = 1e-10;
-/// Weight of the newest frame in the running mean: a time constant of one second.
-const MEAN_UPDATE: f64 = 0.01;
+/// Frames that the running mean covers: a time constant of one second.
+const MEAN_FRAMES: f64 = 100.0;
+/// Where no band is louder, in dB, a frame is digital silence: a muted microphone, not a room.
+const SILENCE_DB: f64 = -99.9;
 /// Loudness-like compression of magnitudes.
 const COMPRESSION: f64 = 0.3;
 const DB_SCALE: f64 = 1.0 / 20.0;
@@ -26,9 +28,20 @@ pub struct Features {
     filter_bins: i64,
 }
 
-/// The running mean of band levels `[batch, bands]` in dB; empty before the first frame.
+/// The running mean of band levels in dB; empty before the first frame.
+///
+/// It is the plain mean of the first second, then an exponential one, and does not see digital
+/// silence: after it a voice would be heard as a hundred decibels above the mean for seconds.
 #[derive(Debug, Default)]
-pub struct RunningMean(Option<Tensor>);
+pub struct RunningMean(Option<Mean>);
+
+#[derive(Debug)]
+struct Mean {
+    /// `[batch, bands]`
+    level_db: Tensor,
+    /// Frames in it, up to [`MEAN_FRAMES`]: `[batch, 1]`.
+    frames: Tensor,
+}
 
 impl RunningMean {
     /// Starts again with the next frame.
@@ -39,11 +52,25 @@ impl RunningMean {
     /// The mean after each frame of `levels` `[batch, frames, bands]`.
     fn track(&mut self, levels: &Tensor) -> Tensor {
         let means = levels.empty_like();
-        let mut mean = self.0.take().unwrap_or_else(|| levels.select(1, 0).copy());
-        for frame in 0..levels.size()[1] {
-            let _ = mean.lerp_(&levels.select(1, frame), MEAN_UPDATE);
-            means.select(1, frame).copy_(&mean);
+        let sounds = levels
+            .amax([-1], true)
+            .gt(SILENCE_DB)
+            .to_kind(levels.kind());
+        let mut mean = self.0.take().unwrap_or_else(|| Mean {
+            level_db: levels.select(1, 0).copy(),
+            frames: sounds.select(1, 0).zeros_like(),
+        });
+        let frames = mean.frames.unsqueeze(1) + sounds.cumsum(1, None);
+        let weights = &sounds / frames.clamp(1.0, MEAN_FRAMES);
+        let count = levels.size()[1];
+        for frame in 0..count {
+            let weight = weights.select(1, frame);
+            let _ = mean
+                .level_db
+                .lerp_tensor_(&levels.select(1, frame), &weight);
+            means.select(1, frame).copy_(&mean.level_db);
         }
+        mean.frames = frames.select(1, count - 1).clamp_max(MEAN_FRAMES);
         self.0 = Some(mean);
         means
     }
@@ -106,5 +133,19 @@ mod tests {
         let quiet = features.extract(&(&spectrum * 0.1), &mut RunningMean::default());
         assert_eq!(loud.size(), [1, Features::count(&config), 40]);
         assert!(f64::try_from((loud - quiet).abs().max()).unwrap() < 1e-2);
+    }
+
+    #[test]
+    fn a_muted_microphone_leaves_no_trace() {
+        let config = ModelConfig::default();
+        let features = Features::new(&config, &bands::interpolation(96, 481, 50.0, Device::Cpu));
+        let sound = Tensor::randn([1, 150, 481, 2], (Kind::Float, Device::Cpu));
+        let silence = Tensor::zeros([1, 300, 481, 2], (Kind::Float, Device::Cpu));
+        let (start, end) = (sound.narrow(1, 0, 50), sound.narrow(1, 50, 100));
+        let muted = Tensor::cat(&[&silence, &start, &silence, &end], 1);
+        let expected = features.extract(&sound, &mut RunningMean::default());
+        let found = features.extract(&muted, &mut RunningMean::default());
+        let found = Tensor::cat(&[found.narrow(2, 300, 50), found.narrow(2, 650, 100)], 2);
+        assert!(f64::try_from((expected - found).abs().max()).unwrap() < 1e-4);
     }
 }

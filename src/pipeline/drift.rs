@@ -9,19 +9,21 @@
 pub const MAX_BEND: f64 = 0.005;
 
 /// How long the level is averaged before it becomes the one to hold, in seconds.
-const SETTLE_S: f64 = 2.0;
+const SETTLE_S: f64 = 4.0;
 /// Smooths the jitter of the callbacks.
-const SMOOTHING_S: f64 = 1.0;
-/// The level may move this much without consequence.
-const DEAD_BAND_S: f64 = 0.001;
+const SMOOTHING_S: f64 = 2.0;
+/// The level may move this much without consequence: half of the margin that playback keeps, and
+/// more than the mean moves where a busy machine calls back late for a while.
+const DEAD_BAND_S: f64 = 0.0025;
 /// Bend per second of error; the loop follows within 1/0.2 = 5 s.
 const PROPORTIONAL: f64 = 0.2;
 /// A quarter of the proportional gain squared: no overshoot.
 const INTEGRAL: f64 = 0.01;
 /// Forgets a drift that is no longer seen, so that the ratio returns to exactly 1.
 const FORGET_S: f64 = 120.0;
-/// From here on the callbacks of both devices change places in time.
-const DRIFTING: f64 = 5e-6;
+/// From here on the callbacks of both devices change places in time. Crystals differ by more;
+/// less is the trace of a disturbance.
+const DRIFTING: f64 = 10e-6;
 
 /// PI controller from the level of the queue to the ratio of the resampler.
 #[derive(Clone, Debug, Default)]
@@ -51,9 +53,9 @@ impl DriftControl {
             let weight = (elapsed_s / self.observed_s).clamp(0.0, 1.0);
             self.level_s += weight * (level_s - self.level_s);
             self.goal_s = self.level_s;
-            return 1.0 - self.integral;
+            return 1.0 - self.drift();
         }
-        if self.integral.abs() > DRIFTING {
+        if self.drift() != 0.0 {
             self.goal_s = self.goal_s.max(floor_s);
         }
         self.level_s += (elapsed_s / SMOOTHING_S).min(1.0) * (level_s - self.level_s);
@@ -61,8 +63,17 @@ impl DriftControl {
         let excess = error - error.clamp(-DEAD_BAND_S, DEAD_BAND_S);
         self.integral += elapsed_s * (INTEGRAL * excess - self.integral / FORGET_S);
         self.integral = self.integral.clamp(-MAX_BEND, MAX_BEND);
-        let bend = PROPORTIONAL * excess + self.integral;
+        let bend = PROPORTIONAL * excess + self.drift();
         1.0 - bend.clamp(-MAX_BEND, MAX_BEND)
+    }
+
+    /// The integral where it is a drift, and else nothing: the ratio rests at exactly 1.
+    fn drift(&self) -> f64 {
+        if self.integral.abs() > DRIFTING {
+            self.integral
+        } else {
+            0.0
+        }
     }
 
     /// How much faster the capture clock runs than the playback clock, in parts per million.
