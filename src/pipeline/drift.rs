@@ -9,12 +9,11 @@
 pub const MAX_BEND: f64 = 0.005;
 
 /// How long the level is averaged before it becomes the one to hold, in seconds.
-const SETTLE_S: f64 = 4.0;
+const SETTLE_S: f64 = 2.0;
 /// Smooths the jitter of the callbacks.
-const SMOOTHING_S: f64 = 2.0;
-/// The level may move this much without consequence: half of the margin that playback keeps, and
-/// more than the mean moves where a busy machine calls back late for a while.
-const DEAD_BAND_S: f64 = 0.0025;
+const SMOOTHING_S: f64 = 1.0;
+/// The level may move this much without consequence.
+const DEAD_BAND_S: f64 = 0.001;
 /// Bend per second of error; the loop follows within 1/0.2 = 5 s.
 const PROPORTIONAL: f64 = 0.2;
 /// A quarter of the proportional gain squared: no overshoot.
