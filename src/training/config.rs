@@ -22,7 +22,7 @@ pub struct TrainingConfig {
     /// Peak of the learning rate, reached after `warmup_updates`.
     pub learning_rate: f64,
     pub warmup_updates: u64,
-    /// Decoupled weight decay (AdamW).
+    /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Gradients are scaled down to this norm.
     pub gradient_norm: f64,

@@ -20,8 +20,9 @@ use crate::model::stft::{self, Stft};
 const INACTIVE_POWER: f64 = 1e-5;
 /// The waveform term stops at 30 dB.
 const WAVEFORM_FLOOR: f64 = 1e-3;
-/// Half the weight at this frequency: hearing resolves high frequencies coarsely.
-const HALF_WEIGHT_HZ: f64 = 8000.0;
+/// Half the weight at this frequency: bandwidths of hearing grow with 1 + f / 229 Hz (Glasberg and
+/// Moore, 1990).
+const HALF_WEIGHT_HZ: f64 = 229.0;
 
 /// Compares outputs with targets.
 #[derive(Debug)]
@@ -146,9 +147,9 @@ fn bin_hz(window: i64, rate_hz: f64, device: Device) -> Tensor {
     Tensor::arange(window / 2 + 1, (Kind::Float, device)) * (rate_hz / window as f64)
 }
 
-/// Importance of each bin, 1 on average.
+/// Importance of each bin: equal for equal steps on the ERB-rate scale, 1 on average.
 fn weights(window: i64, rate_hz: f64, device: Device) -> Tensor {
-    let weight = ((bin_hz(window, rate_hz, device) / HALF_WEIGHT_HZ).square() + 1.0).reciprocal();
+    let weight = (bin_hz(window, rate_hz, device) / HALF_WEIGHT_HZ + 1.0).reciprocal();
     let mean = weight.mean(Kind::Float);
     weight / mean
 }

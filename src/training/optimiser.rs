@@ -1,11 +1,15 @@
-//! AdamW with warm-up, cosine decay, gradient clipping and a moving average of the weights.
+//! Muon for the convolutions, AdamW for everything else, with warm-up, cosine decay, gradient clipping
+//! and a moving average of the weights.
 //!
-//! Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). Written out here because
-//! libtorch's own keeps its moments to itself, and a run must resume exactly.
+//! AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019). Written out here
+//! because libtorch's own keeps its moments to itself, and a run must resume exactly.
 
-use tch::{Kind, Tensor};
+use std::thread;
+
+use tch::{Device, Kind, Tensor};
 
 use super::config::TrainingConfig;
+use super::muon;
 use crate::model::tensor_file::Named;
 
 const BETA_1: f64 = 0.9;
@@ -19,8 +23,9 @@ pub struct Optimiser {
     pub weights: Named,
     /// Moving average of all of `weights`: what is validated and saved.
     pub average: Named,
-    /// Running means of gradients and of their squares.
+    /// Running means of gradients; under Muon, running sums.
     pub first_moment: Named,
+    /// Running means of squared gradients; not used under Muon.
     pub second_moment: Named,
     pub updates: u64,
 }
@@ -34,13 +39,15 @@ impl Optimiser {
                 .map(|(name, w)| (name.clone(), w.copy()))
                 .collect()
         };
-        let zeros = || {
+        let zeros = |needed: fn(&Tensor) -> bool| {
             trainable
                 .iter()
                 .map(|name| (name.clone(), weights[name].zeros_like()))
+                .filter(|(_, weight)| needed(weight))
                 .collect()
         };
-        let (average, first_moment, second_moment) = (copies(&weights), zeros(), zeros());
+        let (average, first_moment) = (copies(&weights), zeros(|_| true));
+        let second_moment = zeros(|weight| !under_muon(weight));
         Self {
             average,
             first_moment,
@@ -68,12 +75,58 @@ impl Optimiser {
         }
         let scale = (config.gradient_norm / (norm + 1e-12)).min(1.0);
         let rate = learning_rate(self.updates, config);
+        self.step_muon(gradients, scale, rate, config);
+        self.step_adam(gradients, scale, rate, config);
+        for (name, value) in statistics {
+            if let Some(weight) = self.weights.get_mut(name) {
+                weight.copy_(value);
+            }
+        }
+        let young = (1.0 + self.updates as f64) / (10.0 + self.updates as f64);
+        let decay = config.average_decay.min(young);
+        for (name, average) in &mut self.average {
+            let _ = average.lerp_(&self.weights[name], 1.0 - decay);
+        }
+        norm
+    }
+
+    fn step_muon(&mut self, gradients: &Named, scale: f64, rate: f64, config: &TrainingConfig) {
+        let precision = config.precision.kind();
+        let kernels = gradients.iter().filter_map(|(name, gradient)| {
+            let weight = self.weights.get(name).filter(|weight| under_muon(weight))?;
+            let momentum = self.first_moment.get(name)?;
+            Some([weight, gradient, momentum].map(Tensor::shallow_clone))
+        });
+        let mut shares: Vec<Vec<[Tensor; 3]>> = Vec::new();
+        shares.resize_with(muon_threads(gradients), Vec::new);
+        for (i, kernel) in kernels.enumerate() {
+            let share = i % shares.len();
+            shares[share].push(kernel);
+        }
+        thread::scope(|scope| {
+            for share in shares {
+                scope.spawn(move || {
+                    let _guard = tch::no_grad_guard();
+                    for [mut weight, gradient, mut momentum] in share {
+                        let update = muon::update(&(gradient * scale), &mut momentum, precision);
+                        let _ = weight
+                            .g_mul_scalar_(1.0 - rate * config.weight_decay)
+                            .g_sub_(&(update * rate));
+                    }
+                });
+            }
+        });
+    }
+
+    fn step_adam(&mut self, gradients: &Named, scale: f64, rate: f64, config: &TrainingConfig) {
         let step = self.updates.min(i32::MAX as u64) as i32;
         let correction_1 = 1.0 - BETA_1.powi(step);
         let correction_2 = 1.0 - BETA_2.powi(step);
         for (name, gradient) in gradients {
             let (Some(weight), Some(first), Some(second)) = (
-                self.weights.get_mut(name),
+                self.weights
+                    .get_mut(name)
+                    .filter(|weight| !under_muon(weight)),
                 self.first_moment.get_mut(name),
                 self.second_moment.get_mut(name),
             ) else {
@@ -89,17 +142,22 @@ impl Optimiser {
             }
             let _ = weight.addcdiv_(&(&*first * (-rate / correction_1)), &denominator);
         }
-        for (name, value) in statistics {
-            if let Some(weight) = self.weights.get_mut(name) {
-                weight.copy_(value);
-            }
-        }
-        let young = (1.0 + self.updates as f64) / (10.0 + self.updates as f64);
-        let decay = config.average_decay.min(young);
-        for (name, average) in &mut self.average {
-            let _ = average.lerp_(&self.weights[name], 1.0 - decay);
-        }
-        norm
+    }
+}
+
+/// Whether these are the weights `[out, in, kernel]` of a hidden layer: the layers of kernel 1 are the
+/// latent and the outputs, whose single values have meanings.
+fn under_muon(weight: &Tensor) -> bool {
+    matches!(weight.size()[..], [_, _, kernel] if kernel > 1)
+}
+
+/// Threads worth starting: a GPU is kept busy by one.
+fn muon_threads(gradients: &Named) -> usize {
+    let on_cpu = |gradient: &Tensor| gradient.device() == Device::Cpu;
+    if gradients.values().all(on_cpu) {
+        thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
+    } else {
+        1
     }
 }
 
@@ -161,6 +219,27 @@ mod tests {
             );
         }
         assert!((optimiser.weights["w"].double_value(&[0]) - 3.0).abs() < 0.05);
+    }
+
+    #[test]
+    fn convolutions_find_the_minimum_too() {
+        let config = TrainingConfig {
+            updates: 400,
+            warmup_updates: 10,
+            learning_rate: 0.1,
+            ..TrainingConfig::default()
+        };
+        let kernel = |value: f64| Tensor::full([4, 5, 3], value, (Kind::Float, Device::Cpu));
+        let named = |tensor: Tensor| Named::from([("w".to_owned(), tensor)]);
+        let mut optimiser = Optimiser::new(named(kernel(0.0)), &["w".to_owned()]);
+        assert!(optimiser.second_moment.is_empty());
+        let goal = Tensor::randn([4, 5, 3], (Kind::Float, Device::Cpu));
+        for _ in 0..400 {
+            let gradient = (&optimiser.weights["w"] - &goal) * 2.0;
+            optimiser.step(&named(gradient), &Named::new(), &config);
+        }
+        let error = (&optimiser.weights["w"] - &goal).abs().max();
+        assert!(error.double_value(&[]) < 0.05, "{error:?}");
     }
 
     #[test]
