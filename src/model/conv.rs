@@ -2,12 +2,16 @@
 //!
 //! The same weights run three ways with equal results: on whole clips (zeros before the start), on
 //! chunks (the frames before come from a [`History`]) and on one frame, as a matrix-vector product
-//! over gathered frames, which costs a third of a convolution call.
+//! over gathered frames, which costs a third of a convolution call. On one frame a tensor operation
+//! costs more than its arithmetic, so all but the product works on plain slices.
+
+use std::slice;
 
 use tch::nn::{self, Init};
 use tch::{Device, Kind, Tensor};
 
-/// Convolution, then batch normalisation unless folded away; `[batch, in, frames]` to `[batch, out, frames]`.
+/// Convolution, then batch normalisation unless folded away, then ReLU unless linear;
+/// `[batch, in, frames]` to `[batch, out, frames]`.
 #[derive(Debug)]
 pub struct CausalConv {
     /// `[out, in, kernel]`.
@@ -16,6 +20,7 @@ pub struct CausalConv {
     bias: Tensor,
     dilation: i64,
     norm: Option<BatchNorm>,
+    relu: bool,
     /// `weight` as `[out, kernel * in]` for single frames; made when folding.
     flat_weight: Option<Tensor>,
 }
@@ -39,7 +44,7 @@ pub enum Statistics {
 }
 
 impl CausalConv {
-    /// A normalised layer for a ReLU after it (He initialisation, 2015).
+    /// A normalised layer with a ReLU (He initialisation, 2015).
     pub fn new(path: nn::Path, input: i64, output: i64, kernel: i64, dilation: i64) -> Self {
         let norm = BatchNorm {
             scale: (&path / "norm").var("scale", &[output], Init::Const(1.0)),
@@ -56,7 +61,7 @@ impl CausalConv {
         )
     }
 
-    /// A layer without normalisation, for the latent and the outputs.
+    /// A layer without normalisation and ReLU, for the latent and the outputs.
     pub fn linear(path: nn::Path, input: i64, output: i64, deviation: f64) -> Self {
         Self::with_norm(path, [output, input, 1], 1, deviation, None)
     }
@@ -72,6 +77,7 @@ impl CausalConv {
             weight: path.var("weight", &shape, Init::Randn { mean: 0.0, stdev }),
             bias: path.var("bias", &[shape[0]], Init::Const(0.0)),
             dilation,
+            relu: norm.is_some(),
             norm,
             flat_weight: None,
         }
@@ -93,18 +99,24 @@ impl CausalConv {
     /// The frames a streaming caller must keep for this layer.
     pub fn history(&self) -> History {
         let size = self.weight.size();
-        History::new((size[2] - 1) * self.dilation, size[1], self.weight.device())
+        History::new(size[2], self.dilation, size[1], self.weight.device())
     }
 
-    /// Whole clips: zeros stand before the first frame. Computes in the precision of `input`.
-    pub fn forward(&self, input: &Tensor, statistics: Statistics) -> Tensor {
+    /// Whole clips: zeros stand before the first frame; `shortcut` is added before the ReLU.
+    /// Computes in the precision of `input`.
+    pub fn forward(
+        &self,
+        input: &Tensor,
+        shortcut: Option<&Tensor>,
+        statistics: Statistics,
+    ) -> Tensor {
         let context = (self.weight.size()[2] - 1) * self.dilation;
         let padded = if context > 0 {
             input.constant_pad_nd([context, 0])
         } else {
             input.shallow_clone()
         };
-        match &self.norm {
+        let output = match &self.norm {
             None => self.convolve(&padded, Some(&self.bias.to_kind(input.kind()))),
             Some(norm) => self.convolve(&padded, None).batch_norm(
                 Some(&norm.scale),
@@ -116,17 +128,45 @@ impl CausalConv {
                 NORM_EPSILON,
                 true,
             ),
+        };
+        self.activate(output, shortcut)
+    }
+
+    /// The next frames `[1, in, frames]` of a stream, with their `shortcut`. The layer must be folded.
+    pub fn step(&self, input: &Tensor, shortcut: Option<&Tensor>, history: &mut History) -> Tensor {
+        match &self.flat_weight {
+            Some(weight) if input.size()[2] == 1 && input.device() == Device::Cpu => {
+                let mut output = self
+                    .bias
+                    .addmv(weight, &history.gather(input, self.dilation));
+                self.activate_values(values_mut(&mut output), shortcut);
+                output.view([1, -1, 1])
+            }
+            _ => {
+                let output = self.convolve(&history.prepend(input), Some(&self.bias));
+                self.activate(output, shortcut)
+            }
         }
     }
 
-    /// The next frames `[1, in, frames]` of a stream. The layer must be folded.
-    pub fn step(&self, input: &Tensor, history: &mut History) -> Tensor {
-        match &self.flat_weight {
-            Some(weight) if input.size()[2] == 1 => {
-                let gathered = history.gather(&input.view([-1]), self.dilation);
-                self.bias.addmv(weight, &gathered).view([1, -1, 1])
-            }
-            _ => self.convolve(&history.prepend(input), Some(&self.bias)),
+    fn activate(&self, output: Tensor, shortcut: Option<&Tensor>) -> Tensor {
+        let sum = match shortcut {
+            Some(shortcut) => output + shortcut,
+            None => output,
+        };
+        if self.relu { sum.relu() } else { sum }
+    }
+
+    /// [`Self::activate`] in place.
+    fn activate_values(&self, output: &mut [f32], shortcut: Option<&Tensor>) {
+        if let Some(shortcut) = shortcut {
+            output
+                .iter_mut()
+                .zip(values(shortcut))
+                .for_each(|(sum, x)| *sum += x);
+        }
+        if self.relu {
+            output.iter_mut().for_each(|x| *x = x.max(0.0));
         }
     }
 
@@ -141,13 +181,17 @@ impl CausalConv {
 pub struct History {
     rows: Tensor,
     oldest: i64,
+    /// `[kernel * channels]`: what the product on one frame takes.
+    gathered: Tensor,
 }
 
 impl History {
-    fn new(frames: i64, channels: i64, device: Device) -> Self {
+    fn new(kernel: i64, dilation: i64, channels: i64, device: Device) -> Self {
+        let options = (Kind::Float, device);
         Self {
-            rows: Tensor::zeros([frames, channels], (Kind::Float, device)),
+            rows: Tensor::zeros([(kernel - 1) * dilation, channels], options),
             oldest: 0,
+            gathered: Tensor::zeros([kernel * channels], options),
         }
     }
 
@@ -161,20 +205,24 @@ impl History {
         self.rows.size()[0]
     }
 
-    /// Frame `row` `[channels]` behind the ones `dilation` apart before it: `[kernel * channels]`.
-    fn gather(&mut self, row: &Tensor, dilation: i64) -> Tensor {
-        let frames = self.frames();
-        if frames == 0 {
-            return row.shallow_clone();
+    /// The frame `input` `[1, channels, 1]` behind the ones `dilation` apart before it:
+    /// `[kernel * channels]`. Keeps it.
+    fn gather(&mut self, input: &Tensor, dilation: i64) -> &Tensor {
+        let (frames, dilation) = (self.frames() as usize, dilation as usize);
+        let input = values(input);
+        let mut places = values_mut(&mut self.gathered).chunks_exact_mut(input.len());
+        let rows = values_mut(&mut self.rows);
+        let row = |frame: usize| frame % frames * input.len()..(frame % frames + 1) * input.len();
+        let oldest = self.oldest as usize;
+        for (tap, place) in places.by_ref().take(frames / dilation).enumerate() {
+            place.copy_from_slice(&rows[row(oldest + tap * dilation)]);
         }
-        let mut taps: Vec<Tensor> = (0..frames / dilation)
-            .map(|tap| self.rows.select(0, (self.oldest + tap * dilation) % frames))
-            .collect();
-        taps.push(row.shallow_clone());
-        let gathered = Tensor::cat(&taps, 0);
-        self.rows.select(0, self.oldest).copy_(row);
-        self.oldest = (self.oldest + 1) % frames;
-        gathered
+        places.for_each(|place| place.copy_from_slice(input));
+        if frames > 0 {
+            rows[row(oldest)].copy_from_slice(input);
+            self.oldest = (self.oldest + 1) % frames as i64;
+        }
+        &self.gathered
     }
 
     /// `input` `[1, channels, frames]` behind all kept frames; keeps the last ones of it.
@@ -190,4 +238,25 @@ impl History {
         self.oldest = 0;
         extended
     }
+}
+
+/// The values of a contiguous 32-bit tensor in main memory, in place.
+fn values(tensor: &Tensor) -> &[f32] {
+    check_plain(tensor);
+    // SAFETY: that many values lie there, for as long as the borrowed tensor lives.
+    unsafe { slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }
+}
+
+/// [`values`] to change; no other tensor may share them meanwhile.
+fn values_mut(tensor: &mut Tensor) -> &mut [f32] {
+    check_plain(tensor);
+    // SAFETY: as in `values`; the tensors it is called with are their memory's only ones.
+    unsafe { slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
+}
+
+fn check_plain(tensor: &Tensor) {
+    assert!(
+        tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous(),
+        "a stream works on contiguous 32-bit frames in main memory"
+    );
 }

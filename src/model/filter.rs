@@ -73,11 +73,18 @@ impl SpectralFilter {
             .contiguous()
             .view(shape)
             .view_as_complex();
-        let recent = extended.view_as_complex();
+        let (recent, low) = (
+            extended.view_as_complex(),
+            low.contiguous().view_as_complex(),
+        );
         // The last tap belongs to the current frame.
-        let filtered = (0..self.taps).fold(low.contiguous().view_as_complex(), |sum, tap| {
-            sum + recent.narrow(1, tap, frames) * taps.select(2, tap)
-        });
+        let filtered = if frames == 1 {
+            (recent * taps.squeeze_dim(1)).sum_dim_intlist(1, true, None) + low
+        } else {
+            (0..self.taps).fold(low, |sum, tap| {
+                sum + recent.narrow(1, tap, frames) * taps.select(2, tap)
+            })
+        };
         let low = filtered.view_as_real() * gains.narrow(2, 0, self.bins);
         let rest = noisy.size()[2] - self.bins;
         let high = noisy.narrow(2, self.bins, rest) * gains.narrow(2, self.bins, rest);

@@ -34,10 +34,20 @@ pub enum Pass<'a> {
 
 impl Pass<'_> {
     fn layer(&mut self, conv: &CausalConv, input: &Tensor) -> Tensor {
+        self.run(conv, input, None)
+    }
+
+    /// A layer that changes its input instead of replacing it (He et al., 2016).
+    fn residual(&mut self, conv: &CausalConv, input: &Tensor) -> Tensor {
+        self.run(conv, input, Some(input))
+    }
+
+    fn run(&mut self, conv: &CausalConv, input: &Tensor, shortcut: Option<&Tensor>) -> Tensor {
         match self {
-            Pass::Clip(statistics, _) => conv.forward(input, *statistics),
+            Pass::Clip(statistics, _) => conv.forward(input, shortcut, *statistics),
             Pass::Stream(histories) => conv.step(
                 input,
+                shortcut,
                 histories
                     .next()
                     .expect("histories() made one for each layer"),
@@ -90,8 +100,8 @@ impl Network {
 
     /// Features `[batch, features, frames]` to the latent.
     pub fn encode(&self, features: &Tensor, pass: &mut Pass) -> Encoded {
-        let first = pass.layer(&self.encoder[0], features).relu();
-        let second = pass.layer(&self.encoder[1], &first).relu();
+        let first = pass.layer(&self.encoder[0], features);
+        let second = pass.layer(&self.encoder[1], &first);
         let latent = pass.layer(&self.bottleneck, &second);
         Encoded {
             latent,
@@ -101,13 +111,13 @@ impl Network {
 
     /// The latent, and the encoder's skips, to filter outputs.
     pub fn decode(&self, encoded: &Encoded, pass: &mut Pass) -> Decoded {
-        let mut hidden = pass.layer(&self.expansion, &encoded.latent).relu();
+        let mut hidden = pass.layer(&self.expansion, &encoded.latent);
         for layer in &self.context {
-            hidden = (pass.layer(layer, &hidden) + hidden).relu();
+            hidden = pass.residual(layer, &hidden);
         }
         let [first, second] = &encoded.skips;
-        hidden = pass.layer(&self.decoder[0], &(hidden + second)).relu();
-        hidden = pass.layer(&self.decoder[1], &(hidden + first)).relu();
+        hidden = pass.layer(&self.decoder[0], &(hidden + second));
+        hidden = pass.layer(&self.decoder[1], &(hidden + first));
         Decoded {
             gains: pass.layer(&self.gains, &hidden),
             taps: pass.layer(&self.taps, &hidden),
