@@ -7,6 +7,7 @@
 
 use std::slice;
 
+use serde::{Deserialize, Serialize};
 use tch::nn::{self, Init};
 use tch::{Device, Kind, Tensor};
 
@@ -36,10 +37,14 @@ struct BatchNorm {
 const NORM_EPSILON: f64 = 1e-5;
 const NORM_MOMENTUM: f64 = 0.02;
 
-/// Whether batch normalisation uses the statistics of the batch (and updates the running ones).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What batch normalisation normalises with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Statistics {
+    /// The batch's own, which are taken into the running ones.
+    #[default]
     Batch,
+    /// The running ones, as a stream does; they stay as they are.
     Running,
 }
 

@@ -6,6 +6,7 @@ use tch::Kind;
 
 use crate::corruption::Recipe;
 use crate::model::ModelConfig;
+use crate::model::conv::Statistics;
 
 /// Everything that decides what a training run computes, given its audio.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct TrainingConfig {
     pub average_decay: f64,
     /// What the network computes in; weights and loss are always 32-bit.
     pub precision: Precision,
+    /// What normalisation uses. A batch's own statistics make a start; but with few clips they tell the
+    /// network things that it will not know in use, and `running` trains it for that.
+    pub statistics: Statistics,
     /// Fixed validation mixtures.
     pub validation_clips: usize,
     pub loss: LossConfig,
@@ -103,6 +107,7 @@ impl Default for TrainingConfig {
             gradient_norm: 1.0,
             average_decay: 0.999,
             precision: Precision::default(),
+            statistics: Statistics::default(),
             validation_clips: 48,
             loss: LossConfig::default(),
             voices: VoicesConfig::default(),

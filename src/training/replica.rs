@@ -26,7 +26,7 @@ struct Job {
 /// What it found; tensors are on the CPU or the replica's device, like the weights.
 pub struct Gradients {
     pub gradients: Named,
-    /// Running statistics of the normalisation after this batch.
+    /// Running statistics of the normalisation after this batch; none where they stay.
     pub statistics: Named,
     pub loss: f64,
     pub sdr_db: f64,
@@ -139,7 +139,7 @@ fn gradients(
 ) -> Gradients {
     let batch = job.batch.to_device(device);
     let (noisy, target) = tch::no_grad(|| loss.analyse(&batch));
-    let estimate = network.forward(&noisy, Statistics::Batch, config.precision.kind());
+    let estimate = network.forward(&noisy, config.statistics, config.precision.kind());
     let value = loss.compare(&estimate, &target, &batch, job.update);
     value.total.backward();
     let take = |(name, variable): (&String, &mut Tensor)| {
@@ -147,13 +147,13 @@ fn gradients(
         variable.zero_grad();
         (name.clone(), gradient)
     };
+    let copy = |(name, value): (&String, &Tensor)| (name.clone(), value.copy());
     Gradients {
         gradients: variables.trainable.iter_mut().map(take).collect(),
-        statistics: variables
-            .statistics
-            .iter()
-            .map(|(name, value)| (name.clone(), value.copy()))
-            .collect(),
+        statistics: match config.statistics {
+            Statistics::Batch => variables.statistics.iter().map(copy).collect(),
+            Statistics::Running => Named::new(),
+        },
         loss: value.total.double_value(&[]),
         sdr_db: value.sdr_db,
     }
