@@ -143,7 +143,7 @@ impl CausalConv {
             Some(weight) if input.size()[2] == 1 && input.device() == Device::Cpu => {
                 let mut output = self
                     .bias
-                    .addmv(weight, &history.gather(input, self.dilation));
+                    .addmv(weight, history.gather(input, self.dilation));
                 self.activate_values(values_mut(&mut output), shortcut);
                 output.view([1, -1, 1])
             }
