@@ -1,13 +1,16 @@
 //! The whole chain on spectra: features, network and filter.
 
+use std::rc::Rc;
+
 use tch::{Kind, Tensor, nn};
 
-use super::bands;
+use super::bands::Bands;
 use super::config::ModelConfig;
 use super::conv::{History, Statistics};
 use super::features::{Features, RunningMean};
 use super::filter::{PastSpectrum, SpectralFilter};
 use super::network::{Network, Pass};
+use super::recurrence::Memory;
 
 /// The denoising autoencoder on spectra `[batch, frames, bins, 2]`.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub struct Autoencoder {
 pub struct State {
     mean: RunningMean,
     histories: Vec<History>,
+    memories: Vec<Memory>,
     past: PastSpectrum,
 }
 
@@ -30,6 +34,7 @@ impl State {
     pub fn reset(&mut self) {
         self.mean.reset();
         self.histories.iter_mut().for_each(History::reset);
+        self.memories.iter_mut().for_each(Memory::reset);
         self.past.reset();
     }
 }
@@ -38,12 +43,12 @@ impl Autoencoder {
     /// Fresh weights in the variable store of `path`, on its device.
     pub fn new(path: nn::Path, config: &ModelConfig) -> Self {
         let bin_hz = f64::from(config.sample_rate_hz) / config.window_samples as f64;
-        let interpolation =
-            bands::interpolation(config.bands, config.bins(), bin_hz, path.device());
+        let bands = Bands::new(config.bands, config.bins(), bin_hz, path.device());
+        let bands = Rc::new(bands);
         Self {
-            features: Features::new(config, &interpolation),
+            features: Features::new(config, Rc::clone(&bands)),
+            filter: SpectralFilter::new(config, bands, path.device()),
             network: Network::new(path, config),
-            filter: SpectralFilter::new(config, interpolation),
         }
     }
 
@@ -69,13 +74,14 @@ impl Autoencoder {
         State {
             mean: RunningMean::default(),
             histories: self.network.histories(),
+            memories: self.network.memories(),
             past: self.filter.past(1),
         }
     }
 
     /// The next frames of a stream `[1, frames, bins, 2]`: any number of them gives the same result.
     pub fn step(&self, noisy: &Tensor, state: &mut State) -> Tensor {
-        let pass = Pass::Stream(state.histories.iter_mut());
+        let pass = Pass::Stream(state.histories.iter_mut(), state.memories.iter_mut());
         self.run(noisy, &mut state.mean, pass, &mut state.past)
     }
 
@@ -88,7 +94,7 @@ impl Autoencoder {
     ) -> Tensor {
         let precision = match pass {
             Pass::Clip(_, precision) => precision,
-            Pass::Stream(_) => Kind::Float,
+            Pass::Stream(..) => Kind::Float,
         };
         let features = self.features.extract(noisy, mean).to_kind(precision);
         let encoded = self.network.encode(&features, &mut pass);

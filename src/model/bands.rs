@@ -1,32 +1,107 @@
-//! Bands on the ERB-rate scale: how 481 STFT bins become 96 features, and 96 gains a curve over all bins.
+//! Bands on the ERB-rate scale: how the STFT bins become features, and gains of the bands a curve over all bins.
 //!
 //! Band centres follow the equivalent rectangular bandwidth of hearing (Glasberg and Moore, 1990),
 //! never closer than one bin. Between two centres the weights are linear and add up to one, so the
-//! same matrix averages power into bands and interpolates gains back to bins.
+//! same weights average power into bands and interpolate gains back to bins. On clips both are matrix
+//! products; on one frame of a stream, where reading the matrix would cost more than anything else,
+//! only the two bands of each bin are looked at.
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
-/// Interpolation weights `[bands, bins]`: each column adds up to one.
-pub fn interpolation(bands: i64, bins: i64, bin_hz: f64, device: Device) -> Tensor {
-    let centres = centre_bins(bands, bins, bin_hz);
-    let (bands, bins) = (bands as usize, bins as usize);
-    let mut weights = vec![0f32; bands * bins];
-    for (band, pair) in centres.windows(2).enumerate() {
-        for bin in pair[0]..=pair[1] {
-            let position = (bin - pair[0]) as f32 / (pair[1] - pair[0]) as f32;
-            weights[band * bins + bin] = 1.0 - position;
-            weights[(band + 1) * bins + bin] = position;
-        }
-    }
-    Tensor::from_slice(&weights)
-        .view([bands as i64, bins as i64])
-        .to_device(device)
+use super::slices::values;
+
+/// Weights between bins and bands.
+#[derive(Debug)]
+pub struct Bands {
+    /// `[bands, bins]`: each column adds up to one.
+    interpolation: Tensor,
+    /// `[bins, bands]`: each column adds up to one.
+    averaging: Tensor,
+    /// For each bin the band below it, and the weight of the band above.
+    places: Vec<(usize, f32)>,
+    /// For each band one over the sum of its weights.
+    shares: Vec<f32>,
 }
 
-/// Averaging weights `[bins, bands]`: each band is a weighted mean of its bins' power.
-pub fn averaging(interpolation: &Tensor) -> Tensor {
-    let sums = interpolation.sum_dim_intlist(1, true, tch::Kind::Float);
-    (interpolation / sums).transpose(0, 1).contiguous()
+impl Bands {
+    /// `bands` bands over `bins` bins, `bin_hz` apart from 0 Hz on.
+    pub fn new(bands: i64, bins: i64, bin_hz: f64, device: Device) -> Self {
+        let centres = centre_bins(bands, bins, bin_hz);
+        let (band_count, bin_count) = (bands as usize, bins as usize);
+        let mut places = vec![(0, 0.0); bin_count];
+        for (band, pair) in centres.windows(2).enumerate() {
+            for bin in pair[0]..=pair[1] {
+                places[bin] = (band, (bin - pair[0]) as f32 / (pair[1] - pair[0]) as f32);
+            }
+        }
+        let mut weights = vec![0f32; band_count * bin_count];
+        let mut sums = vec![0f32; band_count];
+        for (bin, &(band, above)) in places.iter().enumerate() {
+            for (band, weight) in [(band, 1.0 - above), (band + 1, above)] {
+                weights[band * bin_count + bin] = weight;
+                sums[band] += weight;
+            }
+        }
+        let shares: Vec<f32> = sums.iter().map(|sum| 1.0 / sum).collect();
+        let interpolation = Tensor::from_slice(&weights)
+            .view([bands, bins])
+            .to_device(device);
+        let averaging = (&interpolation
+            * Tensor::from_slice(&shares).to_device(device).view([-1, 1]))
+        .transpose(0, 1)
+        .contiguous();
+        Self {
+            interpolation,
+            averaging,
+            places,
+            shares,
+        }
+    }
+
+    /// Weighted means of the power `[…, bins]` in each band: `[…, bands]`.
+    pub fn average(&self, power: &Tensor) -> Tensor {
+        if !self.is_one_frame(power, self.places.len()) {
+            return power.matmul(&self.averaging);
+        }
+        let mut sums = vec![0f32; self.shares.len()];
+        for (&power, &(band, above)) in values(power).iter().zip(&self.places) {
+            sums[band] += power * (1.0 - above);
+            sums[band + 1] += power * above;
+        }
+        for (sum, share) in sums.iter_mut().zip(&self.shares) {
+            *sum *= share;
+        }
+        reshaped(&sums, power)
+    }
+
+    /// The curve over the lowest `bins` bins `[…, bins]` through the `levels` `[…, bands]`.
+    pub fn interpolate(&self, levels: &Tensor, bins: i64) -> Tensor {
+        if !self.is_one_frame(levels, self.shares.len()) {
+            return levels.matmul(&self.interpolation.narrow(1, 0, bins));
+        }
+        let bands = values(levels);
+        let curve: Vec<f32> = self.places[..bins as usize]
+            .iter()
+            .map(|&(band, above)| bands[band] * (1.0 - above) + bands[band + 1] * above)
+            .collect();
+        reshaped(&curve, levels)
+    }
+
+    fn is_one_frame(&self, tensor: &Tensor, length: usize) -> bool {
+        tensor.numel() == length
+            && tensor.device() == Device::Cpu
+            && tensor.kind() == Kind::Float
+            && tensor.is_contiguous()
+            && !tensor.requires_grad()
+    }
+}
+
+/// One frame in the shape of another.
+fn reshaped(frame: &[f32], like: &Tensor) -> Tensor {
+    let mut shape = like.size();
+    shape.pop();
+    shape.push(frame.len() as i64);
+    Tensor::from_slice(frame).view(&shape[..])
 }
 
 /// Increasing bin numbers, the first 0 and the last `bins - 1`.
@@ -60,11 +135,37 @@ mod tests {
     }
 
     #[test]
-    fn constant_gains_stay_constant_and_flat_power_stays_flat() {
-        let up = interpolation(96, 481, 50.0, Device::Cpu);
-        let gains = Tensor::ones([1, 96], (tch::Kind::Float, Device::Cpu)).matmul(&up);
-        let flat = Tensor::ones([1, 481], (tch::Kind::Float, Device::Cpu)).matmul(&averaging(&up));
-        assert!(f64::try_from((gains - 1.0).abs().max()).unwrap() < 1e-6);
-        assert!(f64::try_from((flat - 1.0).abs().max()).unwrap() < 1e-5);
+    fn constant_gains_stay_constant_and_flat_power_stays_flat_on_frames_and_clips() {
+        let bands = Bands::new(96, 481, 50.0, Device::Cpu);
+        for frames in [1, 3] {
+            let ones = |width: i64| Tensor::ones([frames, width], (Kind::Float, Device::Cpu));
+            let (curve, means) = (bands.interpolate(&ones(96), 481), bands.average(&ones(481)));
+            assert_eq!(
+                (curve.size(), means.size()),
+                (vec![frames, 481], vec![frames, 96])
+            );
+            for result in [curve, means] {
+                assert!(f64::try_from((result - 1.0).abs().max()).unwrap() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn one_frame_gets_what_it_gets_in_a_clip() {
+        let bands = Bands::new(96, 481, 50.0, Device::Cpu);
+        let random = |width: i64| Tensor::rand([2, width], (Kind::Float, Device::Cpu));
+        let (levels, power) = (random(96), random(481));
+        let one = |t: &Tensor| t.narrow(0, 1, 1).copy();
+        let pairs = [
+            (
+                bands.interpolate(&levels, 200),
+                bands.interpolate(&one(&levels), 200),
+            ),
+            (bands.average(&power), bands.average(&one(&power))),
+        ];
+        for (clip, frame) in pairs {
+            let difference = (clip.narrow(0, 1, 1) - frame).abs().max();
+            assert!(f64::try_from(difference).unwrap() < 1e-5);
+        }
     }
 }

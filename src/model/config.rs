@@ -11,9 +11,9 @@ use crate::SAMPLE_RATE_HZ;
 pub struct ModelConfig {
     /// Sample rate of the audio inside the model, in Hz; this version knows 48000 only.
     pub sample_rate_hz: u32,
-    /// STFT window in samples; also the algorithmic latency.
+    /// STFT analysis window in samples: how far a frame looks back.
     pub window_samples: i64,
-    /// STFT hop in samples: half the window, one frame per step.
+    /// STFT hop in samples, one frame per step; the algorithmic latency is two hops.
     pub hop_samples: i64,
     /// Bands on the ERB-rate scale for features and gains.
     pub bands: i64,
@@ -27,20 +27,23 @@ pub struct ModelConfig {
     pub latent: i64,
     /// Dilations, in frames, of the residual context layers between latent and decoder.
     pub context_dilations: Vec<i64>,
+    /// How many of these layers, from the first on, are followed by a recurrence.
+    pub recurrences: usize,
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             sample_rate_hz: SAMPLE_RATE_HZ,
-            window_samples: 960,
+            window_samples: 1920,
             hop_samples: 480,
-            bands: 96,
+            bands: 192,
             filter_bins: 96,
-            filter_taps: 5,
+            filter_taps: 3,
             channels: 192,
             latent: 96,
-            context_dilations: vec![1, 2, 4, 8, 16, 32, 64],
+            context_dilations: vec![1, 2, 4, 8],
+            recurrences: 3,
         }
     }
 }
@@ -61,13 +64,6 @@ impl ModelConfig {
             "sample_rate_hz is {}, this program works at {SAMPLE_RATE_HZ}",
             self.sample_rate_hz
         );
-        ensure!(
-            (128..=4096).contains(&self.window_samples)
-                && self.window_samples == 2 * self.hop_samples,
-            "window_samples must be 128 to 4096 and twice hop_samples, not {} and {}",
-            self.window_samples,
-            self.hop_samples
-        );
         let in_range = |name: &str, value: i64, low: i64, high: i64| {
             ensure!(
                 (low..=high).contains(&value),
@@ -75,6 +71,18 @@ impl ModelConfig {
             );
             Ok(())
         };
+        in_range("hop_samples", self.hop_samples, 64, 2048)?;
+        in_range(
+            "window_samples",
+            self.window_samples,
+            2 * self.hop_samples,
+            8 * self.hop_samples,
+        )?;
+        ensure!(
+            self.window_samples % 2 == 0,
+            "window_samples must be even, not {}",
+            self.window_samples
+        );
         in_range("bands", self.bands, 8, self.bins())?;
         in_range("filter_bins", self.filter_bins, 1, self.bins())?;
         in_range("filter_taps", self.filter_taps, 1, 16)?;
@@ -87,6 +95,12 @@ impl ModelConfig {
         for &dilation in &self.context_dilations {
             in_range("context_dilations", dilation, 1, 1024)?;
         }
+        ensure!(
+            self.recurrences <= self.context_dilations.len(),
+            "recurrences must be at most {}, one for each of context_dilations, not {}",
+            self.context_dilations.len(),
+            self.recurrences
+        );
         Ok(())
     }
 }

@@ -1,15 +1,15 @@
-//! Causal 1-D convolution along frames: the one building block of the network.
+//! Causal 1-D convolution along frames: the main building block of the network.
 //!
 //! The same weights run three ways with equal results: on whole clips (zeros before the start), on
 //! chunks (the frames before come from a [`History`]) and on one frame, as a matrix-vector product
 //! over gathered frames, which costs a third of a convolution call. On one frame a tensor operation
 //! costs more than its arithmetic, so all but the product works on plain slices.
 
-use std::slice;
-
 use serde::{Deserialize, Serialize};
 use tch::nn::{self, Init};
 use tch::{Device, Kind, Tensor};
+
+use super::slices::{values, values_mut};
 
 /// Convolution, then batch normalisation unless folded away, then ReLU unless linear;
 /// `[batch, in, frames]` to `[batch, out, frames]`.
@@ -243,25 +243,4 @@ impl History {
         self.oldest = 0;
         extended
     }
-}
-
-/// The values of a contiguous 32-bit tensor in main memory, in place.
-fn values(tensor: &Tensor) -> &[f32] {
-    check_plain(tensor);
-    // SAFETY: that many values lie there, for as long as the borrowed tensor lives.
-    unsafe { slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }
-}
-
-/// [`values`] to change; no other tensor may share them meanwhile.
-fn values_mut(tensor: &mut Tensor) -> &mut [f32] {
-    check_plain(tensor);
-    // SAFETY: as in `values`; the tensors it is called with are their memory's only ones.
-    unsafe { slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
-}
-
-fn check_plain(tensor: &Tensor) {
-    assert!(
-        tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous(),
-        "a stream works on contiguous 32-bit frames in main memory"
-    );
 }

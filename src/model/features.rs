@@ -3,9 +3,11 @@
 //! Per frame: band levels against their running mean, the shape of that mean (the colour of the
 //! noise floor), and the compressed complex spectrum of the lowest bins. Levels are in dB over 20.
 
+use std::rc::Rc;
+
 use tch::{Kind, Tensor};
 
-use super::bands;
+use super::bands::Bands;
 use super::config::ModelConfig;
 use super::stft;
 
@@ -22,9 +24,7 @@ const DB_SCALE: f64 = 1.0 / 20.0;
 /// Turns spectra into network inputs.
 #[derive(Debug)]
 pub struct Features {
-    averaging: Tensor,
-    /// From bands to the bins of the deep filter: `[bands, filter_bins]`.
-    to_filter_bins: Tensor,
+    bands: Rc<Bands>,
     filter_bins: i64,
 }
 
@@ -82,11 +82,10 @@ impl Features {
         2 * config.bands + 2 * config.filter_bins
     }
 
-    /// `interpolation`: the band matrix `[bands, bins]` of [`bands::interpolation`].
-    pub fn new(config: &ModelConfig, interpolation: &Tensor) -> Self {
+    /// Over `bands`.
+    pub fn new(config: &ModelConfig, bands: Rc<Bands>) -> Self {
         Self {
-            averaging: bands::averaging(interpolation),
-            to_filter_bins: interpolation.narrow(1, 0, config.filter_bins).contiguous(),
+            bands,
             filter_bins: config.filter_bins,
         }
     }
@@ -95,12 +94,12 @@ impl Features {
     pub fn extract(&self, spectrum: &Tensor, running: &mut RunningMean) -> Tensor {
         tch::no_grad(|| {
             let power = stft::power(spectrum);
-            let levels = (power.matmul(&self.averaging) + FLOOR_POWER).log10() * 10.0;
+            let levels = (self.bands.average(&power) + FLOOR_POWER).log10() * 10.0;
             let mean = running.track(&levels);
             let colour = &mean - mean.mean_dim(-1, true, Kind::Float);
 
             let low_power = power.narrow(2, 0, self.filter_bins) + FLOOR_POWER;
-            let reference_db = mean.matmul(&self.to_filter_bins);
+            let reference_db = self.bands.interpolate(&mean, self.filter_bins);
             let log_gain = low_power.log() * ((COMPRESSION - 1.0) / 2.0)
                 - reference_db * (COMPRESSION * std::f64::consts::LN_10 / 20.0);
             let low = spectrum.narrow(2, 0, self.filter_bins) * log_gain.exp().unsqueeze(-1);
@@ -127,8 +126,8 @@ mod tests {
     #[test]
     fn level_does_not_matter() {
         let config = ModelConfig::default();
-        let features = Features::new(&config, &bands::interpolation(96, 481, 50.0, Device::Cpu));
-        let spectrum = Tensor::randn([1, 40, 481, 2], (Kind::Float, Device::Cpu));
+        let features = Features::new(&config, Rc::new(Bands::new(192, 961, 25.0, Device::Cpu)));
+        let spectrum = Tensor::randn([1, 40, 961, 2], (Kind::Float, Device::Cpu));
         let loud = features.extract(&spectrum, &mut RunningMean::default());
         let quiet = features.extract(&(&spectrum * 0.1), &mut RunningMean::default());
         assert_eq!(loud.size(), [1, Features::count(&config), 40]);
@@ -138,9 +137,9 @@ mod tests {
     #[test]
     fn a_muted_microphone_leaves_no_trace() {
         let config = ModelConfig::default();
-        let features = Features::new(&config, &bands::interpolation(96, 481, 50.0, Device::Cpu));
-        let sound = Tensor::randn([1, 150, 481, 2], (Kind::Float, Device::Cpu));
-        let silence = Tensor::zeros([1, 300, 481, 2], (Kind::Float, Device::Cpu));
+        let features = Features::new(&config, Rc::new(Bands::new(192, 961, 25.0, Device::Cpu)));
+        let sound = Tensor::randn([1, 150, 961, 2], (Kind::Float, Device::Cpu));
+        let silence = Tensor::zeros([1, 300, 961, 2], (Kind::Float, Device::Cpu));
         let (start, end) = (sound.narrow(1, 0, 50), sound.narrow(1, 50, 100));
         let muted = Tensor::cat(&[&silence, &start, &silence, &end], 1);
         let expected = features.extract(&sound, &mut RunningMean::default());

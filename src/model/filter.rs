@@ -3,15 +3,18 @@
 //! Deep filtering (Mack and Habets, 2020; DeepFilterNet, Schröter et al., 2022) adds to each low bin
 //! a complex combination of its last frames, which restores harmonics that a real gain cannot.
 
-use tch::{Kind, Tensor};
+use std::rc::Rc;
 
+use tch::{Device, Kind, Tensor};
+
+use super::bands::Bands;
 use super::config::ModelConfig;
 
 /// Applies gains and filter taps to the noisy spectrum.
 #[derive(Debug)]
 pub struct SpectralFilter {
-    /// `[bands, bins]`.
-    interpolation: Tensor,
+    bands: Rc<Bands>,
+    device: Device,
     bins: i64,
     taps: i64,
 }
@@ -33,10 +36,11 @@ impl SpectralFilter {
         (config.bands, config.filter_bins * config.filter_taps * 2)
     }
 
-    /// `interpolation`: the band matrix `[bands, bins]`.
-    pub fn new(config: &ModelConfig, interpolation: Tensor) -> Self {
+    /// Gains over `bands`, on `device`.
+    pub fn new(config: &ModelConfig, bands: Rc<Bands>, device: Device) -> Self {
         Self {
-            interpolation,
+            bands,
+            device,
             bins: config.filter_bins,
             taps: config.filter_taps,
         }
@@ -44,7 +48,7 @@ impl SpectralFilter {
 
     /// Silence before the first frame.
     pub fn past(&self, batch: i64) -> PastSpectrum {
-        let options = (Kind::Float, self.interpolation.device());
+        let options = (Kind::Float, self.device);
         PastSpectrum(Tensor::zeros([batch, self.taps - 1, self.bins, 2], options))
     }
 
@@ -57,11 +61,9 @@ impl SpectralFilter {
         taps: &Tensor,
         past: &mut PastSpectrum,
     ) -> Tensor {
-        let gains = gains
-            .sigmoid()
-            .transpose(1, 2)
-            .matmul(&self.interpolation)
-            .unsqueeze(-1);
+        let bins = noisy.size()[2];
+        let gains = gains.sigmoid().transpose(1, 2);
+        let gains = self.bands.interpolate(&gains, bins).unsqueeze(-1);
         let low = noisy.narrow(2, 0, self.bins);
         let extended = Tensor::cat(&[&past.0, &low], 1);
         let frames = noisy.size()[1];
@@ -86,7 +88,7 @@ impl SpectralFilter {
             })
         };
         let low = filtered.view_as_real() * gains.narrow(2, 0, self.bins);
-        let rest = noisy.size()[2] - self.bins;
+        let rest = bins - self.bins;
         let high = noisy.narrow(2, self.bins, rest) * gains.narrow(2, self.bins, rest);
         Tensor::cat(&[low, high], 2)
     }

@@ -1,8 +1,8 @@
 //! The autoencoder: one definition for training, batch and stream.
 //!
 //! A frame's way: [`stft`] analysis → [`features`] → [`network`] (encoder → latent → causal context
-//! → decoder) → [`filter`] on the noisy spectrum → [`stft`] synthesis. [`stream`] runs that chain on
-//! audio of any length with state; [`checkpoint`] stores it.
+//! → decoder, made of [`conv`] and [`recurrence`]) → [`filter`] on the noisy spectrum → [`stft`]
+//! synthesis. [`stream`] runs that chain on audio of any length with state; [`checkpoint`] stores it.
 
 pub mod autoencoder;
 pub mod bands;
@@ -15,6 +15,8 @@ pub mod features;
 pub mod filter;
 pub mod locate;
 pub mod network;
+pub mod recurrence;
+mod slices;
 pub mod stft;
 pub mod stream;
 pub mod tensor_file;

@@ -1,4 +1,5 @@
-//! Encoder → latent → causal context → decoder with skip connections, all dense causal convolutions.
+//! Encoder → latent → causal context → decoder with skip connections: dense causal convolutions, and in the
+//! context recurrences between them, which remember longer than any dilation reaches.
 //!
 //! Few wide layers, because on one frame the number of operators costs more than their arithmetic.
 
@@ -10,6 +11,7 @@ use super::config::ModelConfig;
 use super::conv::{CausalConv, History, Statistics};
 use super::features::Features;
 use super::filter::SpectralFilter;
+use super::recurrence::{Memory, Recurrence};
 
 const KERNEL: i64 = 3;
 
@@ -20,6 +22,7 @@ pub struct Network {
     bottleneck: CausalConv,
     expansion: CausalConv,
     context: Vec<CausalConv>,
+    recurrences: Vec<Recurrence>,
     decoder: [CausalConv; 2],
     gains: CausalConv,
     taps: CausalConv,
@@ -29,7 +32,7 @@ pub struct Network {
 pub enum Pass<'a> {
     /// Whole clips, computed in this precision.
     Clip(Statistics, Kind),
-    Stream(IterMut<'a, History>),
+    Stream(IterMut<'a, History>, IterMut<'a, Memory>),
 }
 
 impl Pass<'_> {
@@ -45,12 +48,24 @@ impl Pass<'_> {
     fn run(&mut self, conv: &CausalConv, input: &Tensor, shortcut: Option<&Tensor>) -> Tensor {
         match self {
             Pass::Clip(statistics, _) => conv.forward(input, shortcut, *statistics),
-            Pass::Stream(histories) => conv.step(
+            Pass::Stream(histories, _) => conv.step(
                 input,
                 shortcut,
                 histories
                     .next()
                     .expect("histories() made one for each layer"),
+            ),
+        }
+    }
+
+    fn recurrence(&mut self, recurrence: &Recurrence, input: &Tensor) -> Tensor {
+        match self {
+            Pass::Clip(..) => recurrence.forward(input, &mut recurrence.memory(input.size()[0])),
+            Pass::Stream(_, memories) => recurrence.forward(
+                input,
+                memories
+                    .next()
+                    .expect("memories() made one for each recurrence"),
             ),
         }
     }
@@ -91,6 +106,9 @@ impl Network {
             context: context
                 .map(|(i, &dilation)| conv(&format!("context_{i}"), width, dilation))
                 .collect(),
+            recurrences: (0..config.recurrences)
+                .map(|i| Recurrence::new(&path / format!("recurrence_{i}"), width))
+                .collect(),
             decoder: [conv("decoder_0", width, 1), conv("decoder_1", width, 1)],
             gains: linear("gains", width, gains, 1.0),
             // Small at first: training starts from plain gains.
@@ -112,8 +130,12 @@ impl Network {
     /// The latent, and the encoder's skips, to filter outputs.
     pub fn decode(&self, encoded: &Encoded, pass: &mut Pass) -> Decoded {
         let mut hidden = pass.layer(&self.expansion, &encoded.latent);
+        let mut recurrences = self.recurrences.iter();
         for layer in &self.context {
             hidden = pass.residual(layer, &hidden);
+            if let Some(recurrence) = recurrences.next() {
+                hidden = pass.recurrence(recurrence, &hidden);
+            }
         }
         let [first, second] = &encoded.skips;
         hidden = pass.layer(&self.decoder[0], &(hidden + second));
@@ -129,6 +151,12 @@ impl Network {
         self.layers().map(CausalConv::history).collect()
     }
 
+    /// Empty memories in the order in which the recurrences run.
+    pub fn memories(&self) -> Vec<Memory> {
+        let one = |recurrence: &Recurrence| recurrence.memory(1);
+        self.recurrences.iter().map(one).collect()
+    }
+
     /// Makes the network ready for streaming, see [`CausalConv::fold`].
     pub fn fold(&mut self) {
         let Self {
@@ -136,6 +164,7 @@ impl Network {
             bottleneck,
             expansion,
             context,
+            recurrences: _,
             decoder,
             gains,
             taps,
@@ -155,6 +184,7 @@ impl Network {
             bottleneck,
             expansion,
             context,
+            recurrences: _,
             decoder,
             gains,
             taps,

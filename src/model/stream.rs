@@ -51,7 +51,11 @@ impl Model {
             config: checkpoint.config.clone(),
             summary: checkpoint.summary.clone(),
             device,
-            stft: Stft::new(checkpoint.config.window_samples, device),
+            stft: Stft::new(
+                checkpoint.config.window_samples,
+                checkpoint.config.hop_samples,
+                device,
+            ),
             autoencoder,
             weight_count: variables
                 .trainable_variables()
@@ -82,8 +86,8 @@ impl Model {
     /// A new stream of one channel.
     pub fn stream(&self) -> Stream {
         Stream {
-            previous: self.weights.stft.silence(1),
-            overlap: self.weights.stft.silence(1),
+            past: self.weights.stft.past(1),
+            overlap: self.weights.stft.overlap(1),
             state: self.weights.autoencoder.state(),
             weights: Rc::clone(&self.weights),
         }
@@ -94,7 +98,7 @@ impl Model {
 #[derive(Debug)]
 pub struct Stream {
     weights: Rc<Weights>,
-    previous: Tensor,
+    past: Tensor,
     overlap: Tensor,
     state: State,
 }
@@ -113,8 +117,8 @@ impl Stream {
 
     /// Silence before the next frame.
     pub fn reset(&mut self) {
-        self.previous = self.weights.stft.silence(1);
-        self.overlap = self.weights.stft.silence(1);
+        self.past = self.weights.stft.past(1);
+        self.overlap = self.weights.stft.overlap(1);
         self.state.reset();
     }
 
@@ -141,7 +145,7 @@ impl Stream {
         let samples = Tensor::from_slice(input)
             .unsqueeze(0)
             .to_device(weights.device);
-        let noisy = weights.stft.analyse(&samples, &mut self.previous);
+        let noisy = weights.stft.analyse(&samples, &mut self.past);
         let clean = weights.autoencoder.step(&noisy, &mut self.state);
         let samples = weights.stft.synthesise(&clean, &mut self.overlap);
         samples

@@ -45,9 +45,13 @@ pub struct LossValue {
 impl Loss {
     pub fn new(config: &LossConfig, model: &ModelConfig, device: Device) -> Self {
         let rate_hz = f64::from(model.sample_rate_hz);
-        let resolution =
-            |window: i64| (Stft::new(window, device), weights(window, rate_hz, device));
-        let (stft, weight) = resolution(model.window_samples);
+        let resolution = |window, hop| {
+            (
+                Stft::new(window, hop, device),
+                weights(window, rate_hz, device),
+            )
+        };
+        let (stft, weight) = resolution(model.window_samples, model.hop_samples);
         Self {
             config: config.clone(),
             stft,
@@ -56,7 +60,7 @@ impl Loss {
             others: config
                 .resolutions_samples
                 .iter()
-                .map(|&window| resolution(window))
+                .map(|&window| resolution(window, window / 2))
                 .collect(),
         }
     }
@@ -65,7 +69,7 @@ impl Loss {
     pub fn analyse(&self, batch: &Batch) -> (Tensor, Tensor) {
         let spectrum = |samples: &Tensor| {
             self.stft
-                .analyse(samples, &mut self.stft.silence(batch.clips()))
+                .analyse(samples, &mut self.stft.past(batch.clips()))
         };
         (spectrum(&batch.noisy), spectrum(&batch.target))
     }
@@ -73,7 +77,7 @@ impl Loss {
     /// Audio `[clips, samples]` of spectra, one hop late.
     pub fn synthesise(&self, spectrum: &Tensor, clips: i64) -> Tensor {
         self.stft
-            .synthesise(spectrum, &mut self.stft.silence(clips))
+            .synthesise(spectrum, &mut self.stft.overlap(clips))
     }
 
     /// Hop of the spectra in samples.
@@ -105,7 +109,7 @@ impl Loss {
             let (stft, weight) = &self.others[(update % self.others.len() as u64) as usize];
             let whole = output.size()[1] / stft.hop_samples() * stft.hop_samples();
             let spectrum = |samples: &Tensor| {
-                stft.analyse(&samples.narrow(1, 0, whole), &mut stft.silence(clips))
+                stft.analyse(&samples.narrow(1, 0, whole), &mut stft.past(clips))
             };
             total += self.spectral(&spectrum(&output), &spectrum(&clean), weight)
                 * self.config.other_resolution;

@@ -145,10 +145,14 @@ impl Optimiser {
     }
 }
 
-/// Whether these are the weights `[out, in, kernel]` of a hidden layer: the layers of kernel 1 are the
-/// latent and the outputs, whose single values have meanings.
+/// Whether these are the weights of a hidden layer, `[out, in, kernel]` or, of a recurrence, `[out, in]`: the
+/// layers of kernel 1 are the latent and the outputs, whose single values have meanings.
 fn under_muon(weight: &Tensor) -> bool {
-    matches!(weight.size()[..], [_, _, kernel] if kernel > 1)
+    match weight.size()[..] {
+        [_, _, kernel] => kernel > 1,
+        [_, _] => true,
+        _ => false,
+    }
 }
 
 /// Threads worth starting: a GPU is kept busy by one.
