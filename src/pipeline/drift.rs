@@ -22,6 +22,8 @@ const BAND_S: f64 = 0.001;
 const PROPORTIONAL: f64 = 0.2;
 /// How long the bend is averaged to tell the drift.
 const DRIFT_S: f64 = 60.0;
+/// No two crystals differ by more: that is the undoing of a jump.
+const MAX_DRIFT: f64 = 0.0005;
 
 /// Controller from the level of the queue to the ratio of the resampler.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +63,9 @@ impl DriftControl {
             let goal_s = *self.goal_s.get_or_insert(start_s);
             self.bend(level_s, goal_s, floor_s)
         });
-        self.drift += (elapsed_s / DRIFT_S).min(1.0) * (bend - self.drift);
+        if bend.abs() <= MAX_DRIFT {
+            self.drift += (elapsed_s / DRIFT_S).min(1.0) * (bend - self.drift);
+        }
         1.0 - bend
     }
 
