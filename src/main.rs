@@ -2,9 +2,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use denoised::cli::{self, Cli};
+use denoised::devices::pulse::cookie;
 use denoised::terminal;
 
 fn main() -> ExitCode {
+    // SAFETY: the first thing that the program does.
+    unsafe { cookie::name_in_environment() };
     terminal::init_log();
     match Cli::parse().run() {
         Ok(code) => code,

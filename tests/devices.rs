@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use denoised::devices::CpalBackend;
-use denoised::devices::pulse::Connection;
+use denoised::devices::pulse::{Connection, cookie};
 use denoised::pipeline::queue::{CaptureDrain, PlaybackFeed, capture_queue, playback_queue};
 use denoised::pipeline::{
     Backend, DeviceChoice, DeviceErrorKind, Direction, OpenStream, StreamEvent, StreamEventKind,
@@ -72,18 +72,22 @@ impl Server {
         let _ = fs::remove_file(self.home.path().join("pulse/pid"));
     }
 
+    /// The configuration, and with it the server's cookie, is not where it is by default.
     fn environment(&self) -> [(&'static str, PathBuf); 3] {
         let home = self.home.path();
         [
             ("HOME", home.into()),
             ("XDG_RUNTIME_DIR", home.into()),
-            ("XDG_CONFIG_HOME", home.join(".config")),
+            ("XDG_CONFIG_HOME", home.join("etc")),
         ]
     }
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.envs(self.environment()).env_remove("PULSE_SERVER");
+        command.envs(self.environment());
+        command
+            .env_remove("PULSE_SERVER")
+            .env_remove("PULSE_COOKIE");
         command
     }
 
@@ -100,7 +104,7 @@ impl Server {
     }
 
     fn script(&self) -> PathBuf {
-        self.home.path().join(".config/pulse/default.pa")
+        self.home.path().join("etc/pulse/default.pa")
     }
 }
 
@@ -287,6 +291,8 @@ fn a_tone_goes_through_and_comes_back_after_unplugging_and_restarts() {
         unsafe { std::env::set_var(name, value) };
     }
     unsafe { std::env::remove_var("PULSE_SERVER") };
+    // SAFETY: as above.
+    unsafe { cookie::name_in_environment() };
     let mut audio = Audio {
         backend: CpalBackend::new(),
         events: bounded(64),

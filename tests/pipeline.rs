@@ -413,6 +413,26 @@ fn xruns_are_counted_and_change_nothing() {
 }
 
 #[test]
+fn the_model_rests_while_nobody_listens() {
+    let mut bench = Bench::start(Settings::default());
+    bench.run(50);
+    for (listeners, expected) in [(false, 0.5), (true, 0.25)] {
+        let event = StreamEvent {
+            direction: Direction::Output,
+            kind: StreamEventKind::Listeners(listeners),
+        };
+        let events = bench.card.lock().events.clone().unwrap();
+        events.send(event).unwrap();
+        bench.wait_until("the worker knows", |bench| {
+            bench.run(1);
+            bench.pipeline.snapshot().idle != listeners
+        });
+        let played = bench.run(100);
+        assert!((peak(&played[24_000..]) - expected).abs() < 0.01);
+    }
+}
+
+#[test]
 fn the_default_device_is_followed() {
     let mut bench = Bench::start(Settings::default());
     bench.card.lock().default = "headset".into();

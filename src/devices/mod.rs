@@ -3,11 +3,13 @@
 //! [`CpalBackend`] opens streams through cpal: PulseAudio, which PipeWire speaks too, where it runs,
 //! else ALSA. A stream's way: [`choice`] finds the device, [`stream`] settles rate, channels and
 //! format and moves samples between the callback and the queue, through [`sample`] where the device
-//! does not take `f32`; [`error`] says what an error of cpal asks for. [`pulse`] is a second, plain
-//! connection to the server for what cpal does not tell: which devices appear, vanish and are the
-//! default, and whether anybody listens.
+//! does not take `f32`; [`callback_thread`] gets the callbacks real-time priority; [`error`] says
+//! what an error of cpal asks for. [`pulse`] is a second, plain connection to the server for what
+//! cpal does not tell: which devices appear, vanish and are the default, and whether anybody
+//! listens.
 
 mod backend;
+mod callback_thread;
 mod choice;
 mod deadline;
 mod error;

@@ -1,4 +1,4 @@
-//! Real-time priority for the calling thread.
+//! Real-time priority for threads.
 //!
 //! The kernel grants it to root and to those whom `limits.conf` or systemd's `LimitRTPRIO=` name;
 //! for all other users of a desktop there is rtkit, asked over D-Bus. It demands a limit of the
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dbus::blocking::stdintf::org_freedesktop_dbus::Properties;
-use libc::{SCHED_FIFO, SCHED_OTHER, SCHED_RESET_ON_FORK};
+use libc::{SCHED_FIFO, SCHED_OTHER, SCHED_RESET_ON_FORK, pid_t};
 
 /// Above all ordinary threads, below the audio server's.
 const PRIORITY: i32 = 10;
@@ -26,23 +26,40 @@ const RTKIT_PATIENCE: Duration = Duration::from_secs(1);
 /// # Errors
 /// Neither the kernel nor rtkit grants it. Audio then works, but may stutter on a busy machine.
 pub fn promote_current_thread() -> Result<()> {
-    if set_policy(SCHED_FIFO, PRIORITY).is_ok() {
+    promote(current_thread())
+}
+
+/// Kernel's number of the calling thread: one system call, fit for an audio callback.
+pub fn current_thread() -> pid_t {
+    // SAFETY: takes nothing and only returns a number.
+    unsafe { libc::gettid() }
+}
+
+/// [`promote_current_thread`] for any thread of this process; may block for seconds. A thread that
+/// has a real-time priority already keeps that.
+///
+/// # Errors
+/// As [`promote_current_thread`], or the thread has ended.
+pub fn promote(thread: pid_t) -> Result<()> {
+    if policy(thread)? != SCHED_OTHER {
+        return Ok(());
+    }
+    if set_policy(thread, SCHED_FIFO, PRIORITY).is_ok() {
         return limit_running(LIMIT_US);
     }
-    ask_rtkit().context(
+    ask_rtkit(thread).context(
         "no real-time priority: the kernel denies it, and so does rtkit (installing rtkit, or \
          LimitRTPRIO= in the service, helps against stutter on a busy machine)",
     )
 }
 
-fn ask_rtkit() -> Result<()> {
+fn ask_rtkit(thread: pid_t) -> Result<()> {
     let bus = dbus::blocking::Connection::new_system()?;
     let rtkit = bus.with_proxy(RTKIT, RTKIT_PATH, RTKIT_PATIENCE);
     let highest: i32 = rtkit.get(RTKIT, "MaxRealtimePriority")?;
     let limit_us: i64 = rtkit.get(RTKIT, "RTTimeUSecMax")?;
     limit_running(u64::try_from(limit_us)?)?;
-    // SAFETY: takes nothing and only returns a number.
-    let thread = u64::try_from(unsafe { libc::gettid() })?;
+    let thread = u64::try_from(thread)?;
     let priority = u32::try_from(PRIORITY.min(highest))?;
     let () = rtkit.method_call(RTKIT, "MakeThreadRealtime", (thread, priority))?;
     Ok(())
@@ -83,19 +100,30 @@ extern "C" fn demote(_signal: libc::c_int) {
     // SAFETY: as above.
     let before = unsafe { *errno };
     // Nothing can be done about errors here: the hard limit ends the process.
-    let _ = set_policy(SCHED_OTHER, 0);
+    let _ = set_policy(0, SCHED_OTHER, 0);
     // The kernel raises the soft limit before each of its signals.
     let _ = apply_limit();
     // SAFETY: as above.
     unsafe { *errno = before };
 }
 
-fn set_policy(policy: i32, priority: i32) -> io::Result<()> {
+/// Scheduling policy of a thread, without its flags.
+pub(super) fn policy(thread: pid_t) -> io::Result<i32> {
+    // SAFETY: takes a number and returns one.
+    let policy = unsafe { libc::sched_getscheduler(thread) };
+    if policy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(policy & !SCHED_RESET_ON_FORK)
+}
+
+/// Sets the policy of a thread, 0 being the calling one.
+fn set_policy(thread: pid_t, policy: i32, priority: i32) -> io::Result<()> {
     let parameters = libc::sched_param {
         sched_priority: priority,
     };
-    // SAFETY: reads the struct alone; 0 is the calling thread.
-    succeed(unsafe { libc::sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &parameters) })
+    // SAFETY: reads the struct alone.
+    succeed(unsafe { libc::sched_setscheduler(thread, policy | SCHED_RESET_ON_FORK, &parameters) })
 }
 
 fn succeed(result: libc::c_int) -> io::Result<()> {
@@ -113,10 +141,6 @@ mod tests {
 
     use super::*;
 
-    fn policy() -> i32 {
-        unsafe { libc::sched_getscheduler(0) & !SCHED_RESET_ON_FORK }
-    }
-
     #[test]
     fn a_thread_that_runs_away_loses_the_priority_and_the_process_lives() {
         let test = thread::spawn(|| {
@@ -126,9 +150,9 @@ mod tests {
                 return;
             }
             // The kernel grants SCHED_FIFO, rtkit SCHED_RR.
-            assert_ne!(policy(), SCHED_OTHER);
+            assert_ne!(policy(0).unwrap(), SCHED_OTHER);
             let start = Instant::now();
-            while policy() != SCHED_OTHER {
+            while policy(0).unwrap() != SCHED_OTHER {
                 assert!(start.elapsed() < Duration::from_secs(20));
             }
         });

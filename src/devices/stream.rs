@@ -10,6 +10,7 @@ use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig, SupportedBufferSiz
 use cpal::{SupportedStreamConfig, SupportedStreamConfigRange};
 use crossbeam_channel::Sender;
 
+use super::callback_thread::CallbackThread;
 use super::sample::DeviceSample;
 use crate::SAMPLE_RATE_HZ;
 use crate::pipeline::{
@@ -189,16 +190,24 @@ fn build<T: DeviceSample>(
     };
     let channels = usize::from(format.channels);
     let mut converted = vec![0.0; CONVERTED_FRAMES * channels];
+    let mut thread = CallbackThread::new()
+        .map_err(|error| DeviceError::new(DeviceErrorKind::Busy, error.to_string()))?;
     let stream = match side {
         Side::Capture(mut side) => device.build_input_stream(
             config,
-            move |samples: &[T], _| capture(samples, &mut side, channels, &mut converted),
+            move |samples: &[T], _| {
+                thread.promote();
+                capture(samples, &mut side, channels, &mut converted);
+            },
             report,
             None,
         ),
         Side::Playback(mut side) => device.build_output_stream(
             config,
-            move |samples: &mut [T], _| play(samples, &mut side, channels, &mut converted),
+            move |samples: &mut [T], _| {
+                thread.promote();
+                play(samples, &mut side, channels, &mut converted);
+            },
             report,
             None,
         ),

@@ -23,3 +23,28 @@ pub fn flush_denormals() {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn tiny_numbers_become_zero_on_this_thread_alone() {
+        // As a result, and as an operand.
+        let products = || {
+            [
+                black_box(f32::MIN_POSITIVE) * black_box(0.5),
+                black_box(f32::from_bits(1)) * black_box(1e30),
+            ]
+        };
+        let flushed = thread::spawn(move || {
+            flush_denormals();
+            products()
+        });
+        assert_eq!(flushed.join().unwrap(), [0.0, 0.0]);
+        assert!(products().iter().all(|x| *x > 0.0));
+    }
+}

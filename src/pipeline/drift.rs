@@ -2,82 +2,126 @@
 //!
 //! A controller watches how much audio lies between capture and playback and bends the ratio of
 //! the output resampler. The level it holds is the one just after playback started, which is right
-//! by construction. Within a dead band it does nothing: for devices on one clock the resampler
-//! stays at its exact ratio and the delay does not move at all.
+//! by construction. It acts only once the level has left a band around that, and then until it is
+//! back: for devices on one clock the resampler rests at its exact ratio and the delay does not
+//! move at all.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
 /// Largest change of the ratio: 9 cents, slow enough to be inaudible.
 pub const MAX_BEND: f64 = 0.005;
 
-/// How long the level is averaged before it becomes the one to hold, in seconds.
-const SETTLE_S: f64 = 2.0;
-/// Smooths the jitter of the callbacks.
-const SMOOTHING_S: f64 = 1.0;
+/// The level is the median of so many seconds: callbacks that come late for less than half of it do
+/// not count, however late they are.
+const WINDOW_S: f64 = 2.0;
 /// The level may move this much without consequence.
-const DEAD_BAND_S: f64 = 0.001;
-/// Bend per second of error; the loop follows within 1/0.2 = 5 s.
+const BAND_S: f64 = 0.001;
+/// Bend per second of error; the level follows within 1/0.2 = 5 s, and at 300 ppm it differs from
+/// its goal by 1.5 ms.
 const PROPORTIONAL: f64 = 0.2;
-/// A quarter of the proportional gain squared: no overshoot.
-const INTEGRAL: f64 = 0.01;
-/// Forgets a drift that is no longer seen, so that the ratio returns to exactly 1.
-const FORGET_S: f64 = 120.0;
-/// From here on the callbacks of both devices change places in time. Crystals differ by more;
-/// less is the trace of a disturbance.
-const DRIFTING: f64 = 10e-6;
+/// How long the bend is averaged to tell the drift.
+const DRIFT_S: f64 = 60.0;
+/// No two crystals differ by more: that is the undoing of a jump.
+const MAX_DRIFT: f64 = 0.0005;
 
-/// PI controller from the level of the queue to the ratio of the resampler.
+/// Controller from the level of the queue to the ratio of the resampler.
 #[derive(Clone, Debug, Default)]
 pub struct DriftControl {
-    observed_s: f64,
-    level_s: f64,
-    goal_s: f64,
-    integral: f64,
+    recent: Recent,
+    /// The level to hold, once it is known.
+    goal_s: Option<f64>,
+    /// Sign of the error that is being corrected; 0 while the ratio rests.
+    correcting: f64,
+    drift: f64,
 }
 
 impl DriftControl {
-    /// The level has jumped: takes the level of the next seconds as the one to hold. What is known
-    /// of the clocks stays.
+    /// The level has jumped: takes the level of the next seconds as the one to hold.
     pub fn restart(&mut self) {
-        self.observed_s = 0.0;
+        self.recent.clear();
+        self.goal_s = None;
+        self.correcting = 0.0;
     }
 
     /// Takes the level of the queue, in seconds of audio, `elapsed_s` after the last call. Returns
     /// the factor for the resampling ratio: below 1 when the queue is too full.
     ///
-    /// `floor_s` is the level that is enough however the callbacks of both devices lie in time.
-    /// Where they stay as they are, less may do; where clocks drift, it will be needed.
-    pub fn update(&mut self, level_s: f64, floor_s: f64, elapsed_s: f64) -> f64 {
-        self.observed_s += elapsed_s;
-        if self.observed_s < SETTLE_S {
-            // A plain mean at first, which the exponential one continues.
-            let weight = (elapsed_s / self.observed_s).clamp(0.0, 1.0);
-            self.level_s += weight * (level_s - self.level_s);
-            self.goal_s = self.level_s;
-            return 1.0 - self.drift();
+    /// `right_s` are the levels at which playback may have started, depending on how the callbacks
+    /// of both devices lie in time. `floor_s` is the level that is enough for any of that. While
+    /// they stay as they are, less may do; where clocks drift, it will be needed.
+    pub fn update(
+        &mut self,
+        level_s: f64,
+        right_s: &RangeInclusive<f64>,
+        floor_s: f64,
+        elapsed_s: f64,
+    ) -> f64 {
+        let bend = self.recent.add(level_s, elapsed_s).map_or(0.0, |level_s| {
+            // After a disturbance the level may be anything.
+            let start_s = level_s.clamp(*right_s.start(), *right_s.end());
+            let goal_s = *self.goal_s.get_or_insert(start_s);
+            self.bend(level_s, goal_s, floor_s)
+        });
+        if bend.abs() <= MAX_DRIFT {
+            self.drift += (elapsed_s / DRIFT_S).min(1.0) * (bend - self.drift);
         }
-        if self.drift() != 0.0 {
-            self.goal_s = self.goal_s.max(floor_s);
-        }
-        self.level_s += (elapsed_s / SMOOTHING_S).min(1.0) * (level_s - self.level_s);
-        let error = self.level_s - self.goal_s;
-        let excess = error - error.clamp(-DEAD_BAND_S, DEAD_BAND_S);
-        self.integral += elapsed_s * (INTEGRAL * excess - self.integral / FORGET_S);
-        self.integral = self.integral.clamp(-MAX_BEND, MAX_BEND);
-        let bend = PROPORTIONAL * excess + self.drift();
-        1.0 - bend.clamp(-MAX_BEND, MAX_BEND)
+        1.0 - bend
     }
 
-    /// The integral where it is a drift, and else nothing: the ratio rests at exactly 1.
-    fn drift(&self) -> f64 {
-        if self.integral.abs() > DRIFTING {
-            self.integral
-        } else {
-            0.0
+    fn bend(&mut self, level_s: f64, goal_s: f64, floor_s: f64) -> f64 {
+        let mut error = level_s - goal_s;
+        if self.correcting == 0.0 && error.abs() > BAND_S {
+            error = level_s - goal_s.max(floor_s);
+            self.goal_s = Some(level_s - error);
+            self.correcting = error.signum();
         }
+        if error * self.correcting <= 0.0 {
+            self.correcting = 0.0;
+            return 0.0;
+        }
+        (PROPORTIONAL * error).clamp(-MAX_BEND, MAX_BEND)
     }
 
     /// How much faster the capture clock runs than the playback clock, in parts per million.
     pub fn drift_ppm(&self) -> f64 {
-        self.integral * 1e6
+        self.drift * 1e6
+    }
+}
+
+/// The levels of the last [`WINDOW_S`].
+#[derive(Clone, Debug, Default)]
+struct Recent {
+    /// Level and time since the one before.
+    levels: VecDeque<(f64, f64)>,
+    span_s: f64,
+    sorted: Vec<f64>,
+}
+
+impl Recent {
+    fn clear(&mut self) {
+        self.levels.clear();
+        self.span_s = 0.0;
+    }
+
+    /// Takes one more; gives their median once they span the window.
+    fn add(&mut self, level_s: f64, elapsed_s: f64) -> Option<f64> {
+        self.levels.push_back((level_s, elapsed_s));
+        self.span_s += elapsed_s;
+        if self.span_s < WINDOW_S {
+            return None;
+        }
+        while let Some(&(_, oldest_s)) = self.levels.front()
+            && self.span_s - oldest_s >= WINDOW_S
+        {
+            self.levels.pop_front();
+            self.span_s -= oldest_s;
+        }
+        self.sorted.clear();
+        self.sorted
+            .extend(self.levels.iter().map(|&(level_s, _)| level_s));
+        let middle = self.sorted.len() / 2;
+        Some(*self.sorted.select_nth_unstable_by(middle, f64::total_cmp).1)
     }
 }
 
@@ -97,9 +141,18 @@ mod tests {
     /// A period of either device and 5 ms of jitter.
     const FLOOR_S: f64 = 0.025;
 
-    /// Two devices of 10 ms quanta whose clocks differ, with late callbacks on both sides. Calls
-    /// `each` for every frame with the bend; it returns how many samples the resampler made of it.
-    fn simulate(ppm: f64, seconds: f64, mut each: impl FnMut(f64) -> f64) -> Vec<(f64, f64)> {
+    /// Where playback may have started: with two periods, anywhere between two pulls.
+    const RIGHT_S: RangeInclusive<f64> = 0.020..=0.030;
+
+    /// Two devices of 10 ms quanta whose clocks differ, with late callbacks on both sides, of the
+    /// capture by `late_s(time)` more. Calls `each` for every frame with the bend; it returns how
+    /// many samples the resampler made of it. Gives levels and bends.
+    fn simulate(
+        ppm: f64,
+        seconds: f64,
+        late_s: impl Fn(f64) -> f64,
+        mut each: impl FnMut(f64) -> f64,
+    ) -> Vec<(f64, f64)> {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let mut control = DriftControl::default();
         let period = PERIOD_S * (1.0 + ppm * 1e-6);
@@ -107,7 +160,8 @@ mod tests {
         let (mut pulls, mut pulled_at) = (0.0, 0.0);
         let mut trace = Vec::new();
         for step in 1..(seconds / PERIOD_S) as usize {
-            let now = step as f64 * PERIOD_S + rng.random_range(0.0..0.002);
+            let due = step as f64 * PERIOD_S;
+            let now = due + late_s(due) + rng.random_range(0.0..0.002);
             let next_pull = |pulls: f64| pulls * period + 0.004;
             while next_pull(pulls) <= now {
                 pulled_at = next_pull(pulls) + rng.random_range(0.0..0.001);
@@ -119,7 +173,7 @@ mod tests {
             queued += each(bend);
             let since_pull = (now - pulled_at).clamp(0.0, PERIOD_S);
             let level = queued / RATE_HZ - since_pull + PERIOD_S;
-            trace.push((level, control.update(level, FLOOR_S, PERIOD_S)));
+            trace.push((level, control.update(level, &RIGHT_S, FLOOR_S, PERIOD_S)));
         }
         trace
     }
@@ -127,25 +181,47 @@ mod tests {
     #[test]
     fn an_hour_of_drift_neither_grows_the_latency_nor_drains_the_queue() {
         for ppm in [300.0, -300.0, 30.0] {
-            let trace = simulate(ppm, 3600.0, |bend| 480.0 * bend);
+            let trace = simulate(ppm, 3600.0, |_| 0.0, |bend| 480.0 * bend);
             for minute in trace.chunks(6000) {
                 let sum = minute.iter().map(|&(level, _)| level).sum::<f64>();
                 let level_ms = sum / minute.len() as f64 * 1e3;
                 assert!((22.0..28.0).contains(&level_ms), "{ppm} ppm: {level_ms} ms");
             }
-            let (_, bend) = trace[trace.len() - 1];
+            let end = &trace[trace.len() - 60_000..];
+            let bend = end.iter().map(|&(_, bend)| bend).sum::<f64>() / end.len() as f64;
             let found = (1.0 / bend - 1.0) * 1e6;
-            assert!((found - ppm).abs() < 30.0, "{ppm} ppm found as {found}");
+            assert!((found - ppm).abs() < 10.0, "{ppm} ppm found as {found}");
         }
     }
 
     #[test]
     fn devices_on_one_clock_are_left_alone() {
-        assert!(
-            simulate(0.0, 600.0, |bend| 480.0 * bend)
-                .iter()
-                .all(|&(_, bend)| bend == 1.0)
-        );
+        // Once a minute the machine is too busy for half a second to call back in time.
+        let late_s = |time: f64| if time % 60.0 > 59.5 { 0.008 } else { 0.0 };
+        let trace = simulate(0.0, 600.0, late_s, |bend| 480.0 * bend);
+        assert!(trace.iter().all(|&(_, bend)| bend == 1.0));
+    }
+
+    #[test]
+    fn after_a_jump_the_level_is_what_is_enough_and_the_ratio_rests_again() {
+        // 12 ms more or less than the clocks give, as after a disturbance in the server.
+        for jump in [576.0, -240.0] {
+            let mut frames = 0;
+            let trace = simulate(
+                0.0,
+                120.0,
+                |_| 0.0,
+                |bend| {
+                    frames += 1;
+                    480.0 * bend + if frames == 1000 { jump } else { 0.0 }
+                },
+            );
+            let (before, after) = (&trace[500..999], &trace[6000..]);
+            assert!(before.iter().chain(after).all(|&(_, bend)| bend == 1.0));
+            let level_s = after.iter().map(|&(level, _)| level).sum::<f64>() / after.len() as f64;
+            let off_ms = (level_s - FLOOR_S) * 1e3;
+            assert!(off_ms.abs() < 0.3, "{jump} samples: off by {off_ms} ms");
+        }
     }
 
     #[test]
@@ -153,15 +229,23 @@ mod tests {
         for ppm in [300.0, -300.0] {
             let omega = TAU * 1000.0 / RATE_HZ;
             let mut resampler = ToDevice::new(RATE_HZ as u32, 1);
+            // The first frame comes out shorter, by the delay.
+            resampler.process(&[vec![0.0; FRAME_SAMPLES]], 1.0);
             let (mut output, mut n) = (Vec::new(), 0);
-            simulate(ppm, 60.0, |bend| {
-                let frame = (n..n + FRAME_SAMPLES).map(|n| (0.5 * (omega * n as f64).sin()) as f32);
-                let frame = frame.collect();
-                n += FRAME_SAMPLES;
-                let (samples, count) = resampler.process(&[frame], bend);
-                output.extend_from_slice(samples);
-                count as f64
-            });
+            simulate(
+                ppm,
+                60.0,
+                |_| 0.0,
+                |bend| {
+                    let frame =
+                        (n..n + FRAME_SAMPLES).map(|n| (0.5 * (omega * n as f64).sin()) as f32);
+                    let frame = frame.collect();
+                    n += FRAME_SAMPLES;
+                    let (samples, count) = resampler.process(&[frame], bend);
+                    output.extend_from_slice(samples);
+                    count as f64
+                },
+            );
             // A sine obeys x[n+1] + x[n−1] = 2 cos(ω) x[n]; what does not is no part of the tone.
             // The bend moves ω by less than this shows.
             let (mut tone, mut rest, mut worst) = (0.0, 0.0, 0f64);

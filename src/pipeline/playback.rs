@@ -1,5 +1,6 @@
 //! The worker's outlet: from frames of 480 at 48 kHz to the playback device's samples and clock.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::drift::DriftControl;
@@ -26,7 +27,9 @@ pub struct Playback {
     rate_hz: u32,
     channels: usize,
     period_s: f64,
-    /// Level that is enough however the callbacks of both devices lie in time.
+    /// Levels that playback starts with, depending on how the callbacks of both devices lie in time.
+    right_s: RangeInclusive<f64>,
+    /// Level that is enough however they lie.
     floor_s: f64,
 }
 
@@ -44,6 +47,7 @@ impl Playback {
             rate_hz,
             channels: channels.max(1).into(),
             period_s: period_frames.max(1) as f64 / f64::from(rate_hz),
+            right_s: 0.0..=0.0,
             floor_s: 0.0,
         }
     }
@@ -63,6 +67,7 @@ impl Playback {
         let taken = (step / self.period_s - 1e-6).ceil().max(1.0) * self.period_s;
         let target = wanted_s.max(taken + MARGIN_S);
         let ceiling = target + step + SLACK_S;
+        self.right_s = target..=target + step;
         self.floor_s = step + self.period_s + MARGIN_S;
         let samples = |seconds: f64| (seconds * f64::from(self.rate_hz)) as usize * self.channels;
         self.feed
@@ -98,7 +103,9 @@ impl Playback {
             self.drift.restart();
         }
         let level_s = self.level_s() + waiting_s;
-        self.bend = self.drift.update(level_s, self.floor_s, elapsed_s);
+        self.bend = self
+            .drift
+            .update(level_s, &self.right_s, self.floor_s, elapsed_s);
     }
 
     /// Audio ahead of a sample queued now, in seconds. The device takes a whole period at once but

@@ -3,6 +3,10 @@
 //! A thread of its own writes 16-bit PCM at 48 kHz and completes the header every second: whatever
 //! ends the program, the file is a WAV file up to then. No file is ever overwritten: `name.wav`
 //! that exists already, or that has become too long, continues as `name.0001.wav`.
+//!
+//! The samples come through a wait-free ring that this thread looks into from time to time. It has
+//! no real-time priority; with a channel the worker, which has, would wait in vain for a recorder
+//! that it has interrupted itself between the two halves of a receive.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind};
@@ -10,10 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::stats::RecordingStatus;
 use super::{FRAME_SAMPLES, interleave};
@@ -21,6 +24,8 @@ use crate::SAMPLE_RATE_HZ;
 
 /// Frames of 10 ms that the disk may be behind: 5 s.
 const QUEUE_FRAMES: usize = 500;
+/// How often the recorder looks for frames.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// A WAV header counts bytes in 32 bits.
 const MAX_BYTES: u64 = u32::MAX as u64 - (1 << 20);
@@ -40,8 +45,8 @@ struct Status {
 
 /// The worker's end of a recording.
 pub struct RecorderFeed {
-    send: Sender<Vec<f32>>,
-    recycled: Receiver<Vec<f32>>,
+    ring: rtrb::Producer<f32>,
+    interleaved: Vec<f32>,
     status: Arc<Status>,
 }
 
@@ -53,19 +58,13 @@ impl Recorder {
     pub fn start(path: &Path, channels: u16, max_bytes: u64) -> Result<(Self, RecorderFeed)> {
         let mut tape = Tape::new(path, channels, max_bytes);
         tape.open()?;
-        let (send, receive) = bounded::<Vec<f32>>(QUEUE_FRAMES);
-        let (recycle, recycled) = bounded(QUEUE_FRAMES);
         let status = Arc::new(Status::default());
-        let feed = RecorderFeed {
-            send,
-            recycled,
-            status: Arc::clone(&status),
-        };
+        let (feed, mut ring) = RecorderFeed::new(channels, Arc::clone(&status));
         let shared = Arc::clone(&status);
         let thread = std::thread::Builder::new()
             .name("recorder".into())
             .spawn(move || {
-                if let Err(error) = record(&mut tape, &receive, &recycle, &shared) {
+                if let Err(error) = record(&mut tape, &mut ring, &shared) {
                     log::error!("{error:#}; the recording ends here");
                     shared.shown().error = Some(format!("{error:#}"));
                 }
@@ -103,43 +102,59 @@ impl Status {
 }
 
 impl RecorderFeed {
+    fn new(channels: u16, status: Arc<Status>) -> (Self, rtrb::Consumer<f32>) {
+        // Whole frames: none is torn by the end of the ring.
+        let frame = FRAME_SAMPLES * usize::from(channels);
+        let (ring, recorder) = rtrb::RingBuffer::new(QUEUE_FRAMES * frame);
+        let feed = Self {
+            ring,
+            interleaved: Vec::with_capacity(frame),
+            status,
+        };
+        (feed, recorder)
+    }
+
     /// Records one frame per lane, or counts it as dropped when the disk is too far behind.
     pub fn write(&mut self, lanes: &[Vec<f32>]) {
-        let mut frame = self.recycled.try_recv().unwrap_or_default();
-        frame.clear();
-        interleave(lanes, &mut frame);
-        if self.send.try_send(frame).is_err() {
+        self.interleaved.clear();
+        interleave(lanes, &mut self.interleaved);
+        // A recorder that has ended has said why.
+        if self.ring.push_entire_slice(&self.interleaved).is_err() && !self.ring.is_abandoned() {
             self.status.dropped_frames.fetch_add(1, Relaxed);
         }
     }
 }
 
-fn record(
-    tape: &mut Tape,
-    receive: &Receiver<Vec<f32>>,
-    recycle: &Sender<Vec<f32>>,
-    status: &Status,
-) -> Result<()> {
-    let mut seconds = 0.0;
-    let mut flushed = std::time::Instant::now();
+fn record(tape: &mut Tape, ring: &mut rtrb::Consumer<f32>, status: &Status) -> Result<()> {
+    let frame_samples = FRAME_SAMPLES * usize::from(tape.spec.channels);
+    let mut frames = 0u64;
+    let mut flushed = Instant::now();
     status.shown().path.clone_from(&tape.path);
     loop {
-        match receive.recv_timeout(FLUSH_EVERY) {
-            Ok(frame) => {
-                tape.write(&frame)?;
-                seconds += FRAME_SAMPLES as f64 / f64::from(SAMPLE_RATE_HZ);
-                let _ = recycle.try_send(frame);
+        // Asked first: what was written before the end is in the ring.
+        let ended = ring.is_abandoned();
+        if let Ok(chunk) = ring.read_chunk(ring.slots()) {
+            let (first, second) = chunk.as_slices();
+            for frame in [first, second]
+                .into_iter()
+                .flat_map(|part| part.chunks(frame_samples))
+            {
+                tape.write(frame)?;
+                frames += 1;
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return tape.close(),
+            chunk.commit_all();
+        }
+        if ended {
+            return tape.close();
         }
         if flushed.elapsed() >= FLUSH_EVERY {
             tape.flush()?;
-            flushed = std::time::Instant::now();
+            flushed = Instant::now();
             let mut shown = status.shown();
             shown.path.clone_from(&tape.path);
-            shown.seconds = seconds;
+            shown.seconds = frames as f64 * FRAME_SAMPLES as f64 / f64::from(SAMPLE_RATE_HZ);
         }
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 
@@ -302,21 +317,30 @@ mod tests {
         let file = File::options().write(true).open("/dev/full").unwrap();
         let mut tape = Tape::new(Path::new("/dev/full"), 1, u64::MAX);
         tape.writer = hound::WavWriter::new(BufWriter::new(file), tape.spec).ok();
-        let (send, receive) = bounded(QUEUE_FRAMES);
-        let (recycle, recycled) = bounded(QUEUE_FRAMES);
         let status = Arc::new(Status::default());
-        let mut feed = RecorderFeed {
-            send,
-            recycled,
-            status: Arc::clone(&status),
-        };
+        let (mut feed, mut ring) = RecorderFeed::new(1, Arc::clone(&status));
         for _ in 0..100 {
             feed.write(&frame(0.1));
         }
-        let error = record(&mut tape, &receive, &recycle, &status).unwrap_err();
+        let error = record(&mut tape, &mut ring, &status).unwrap_err();
         assert!(format!("{error:#}").contains("/dev/full"), "{error:#}");
-        drop(receive);
-        feed.write(&frame(0.1));
-        assert_eq!(status.dropped_frames.load(Relaxed), 1);
+        // The worker goes on, also after as much as would have fitted in between.
+        drop(ring);
+        for _ in 0..2 * QUEUE_FRAMES {
+            feed.write(&frame(0.1));
+        }
+        assert_eq!(status.dropped_frames.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_disk_that_does_not_follow_costs_frames_and_says_how_many() {
+        let status = Arc::new(Status::default());
+        let (mut feed, ring) = RecorderFeed::new(2, Arc::clone(&status));
+        let stereo = vec![vec![0.1; FRAME_SAMPLES]; 2];
+        for _ in 0..QUEUE_FRAMES + 7 {
+            feed.write(&stereo);
+        }
+        assert_eq!(status.dropped_frames.load(Relaxed), 7);
+        drop(ring);
     }
 }

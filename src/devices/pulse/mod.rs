@@ -1,6 +1,7 @@
 //! What denoised asks of a PulseAudio server, or of PipeWire in its place, besides streams.
 
 mod connection;
+pub mod cookie;
 mod latency_hold;
 mod survey;
 mod watch;
