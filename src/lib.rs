@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod audio;
+pub mod cleaning;
 pub mod cli;
 pub mod commands;
 pub mod corruption;
@@ -13,6 +14,7 @@ pub mod cpu_time;
 pub mod devices;
 pub mod doctor;
 pub mod dsp;
+pub mod metrics;
 pub mod model;
 pub mod pending_file;
 pub mod pipeline;

@@ -1,6 +1,5 @@
 //! `denoised clean`: what to clean is planned first, then worker threads clean file after file.
 
-mod channel;
 mod file;
 mod plan;
 mod report;
