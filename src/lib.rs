@@ -14,6 +14,7 @@ pub mod cpu_time;
 pub mod devices;
 pub mod doctor;
 pub mod dsp;
+pub mod evaluation;
 pub mod metrics;
 pub mod model;
 pub mod pending_file;

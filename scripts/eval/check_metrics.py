@@ -2,8 +2,8 @@
 """Hold the metrics of `denoised eval` against other implementations.
 
   denoised eval --noisy NOISY --clean CLEAN --json > eval.json
-  check_metrics.py eval.json NOISY CLEAN      # largest difference per metric over all files
-  check_metrics.py --golden                   # the values in the tests of src/metrics
+  check_metrics.py eval.json      # largest difference per metric over all files
+  check_metrics.py --golden       # the values in the tests of src/metrics
 
 STOI and ESTOI come from pystoi, LSD and the noise level from score.py, SI-SDR from the defining
 equation, segmental SNR from Loizou's comp_snr.m, PESQ and DNSMOS from the packages themselves (after
@@ -89,12 +89,11 @@ def golden():
         print(fs, gain, {k: None if x is None else round(float(x), 5) for k, x in v.items()})
 
 
-def compare(report, noisy, clean):
+def compare(report):
     worst, count = {}, {}
     for file in json.load(open(report))["files"]:
         scores = next(s["scores"] for s in file["signals"] if s["signal"] == "noisy")
-        (s, fs), (e, _) = (sf.read(os.path.join(d, file["noisy" if d == noisy else "clean"]), dtype="float64",
-                                   always_2d=True) for d in (clean, noisy))
+        (s, fs), (e, _) = (sf.read(file[side], dtype="float64", always_2d=True) for side in ("clean", "noisy"))
         s, e = s.mean(1), e.mean(1)
         values = reference_values(s, e, fs)
         if "pesq_wb" in scores or "dnsmos_ovrl" in scores:
@@ -112,7 +111,7 @@ def compare(report, noisy, clean):
 if __name__ == "__main__":
     if sys.argv[1:] == ["--golden"]:
         golden()
-    elif len(sys.argv) == 4:
-        sys.exit(compare(*sys.argv[1:]))
+    elif len(sys.argv) == 2:
+        sys.exit(compare(sys.argv[1]))
     else:
         sys.exit(__doc__)

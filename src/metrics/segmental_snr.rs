@@ -11,7 +11,7 @@ const FRAME_SECONDS: f64 = 0.030;
 const LIMITS_DB: (f64, f64) = (-10.0, 35.0);
 
 /// Segmental SNR of `estimate` in dB, both at `rate_hz` and of one length; `None` if they are shorter
-/// than two frames. Unlike SI-SDR it asks for the reference's level, too. In the reference's pauses
+/// than a frame and a quarter. Unlike SI-SDR it asks for the reference's level, too. In the reference's pauses
 /// the lower limit counts, whatever the estimate does there.
 pub fn segmental_snr_db(reference: &[f32], estimate: &[f32], rate_hz: u32) -> Option<f64> {
     let frame = (FRAME_SECONDS * f64::from(rate_hz)).round() as usize;
@@ -20,8 +20,8 @@ pub fn segmental_snr_db(reference: &[f32], estimate: &[f32], rate_hz: u32) -> Op
     let window: Vec<f64> = (1..=frame)
         .map(|n| (n as f64 * step).sin().powi(2))
         .collect();
-    let frames = (reference.len() as f64 / hop as f64 - frame as f64 / hop as f64).floor();
-    if frames < 1.0 {
+    let frames = reference.len().checked_sub(frame)? / hop;
+    if frames == 0 {
         return None;
     }
     let of_frame = |start: usize| {
@@ -34,10 +34,8 @@ pub fn segmental_snr_db(reference: &[f32], estimate: &[f32], rate_hz: u32) -> Op
         }
         power_to_db(signal / (noise + f64::EPSILON) + f64::EPSILON).clamp(LIMITS_DB.0, LIMITS_DB.1)
     };
-    let sum: f64 = (0..frames as usize)
-        .map(|index| of_frame(index * hop))
-        .sum();
-    Some(sum / frames)
+    let sum: f64 = (0..frames).map(|index| of_frame(index * hop)).sum();
+    Some(sum / frames as f64)
 }
 
 #[cfg(test)]
