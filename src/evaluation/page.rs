@@ -144,10 +144,8 @@ fn charts(evaluation: &Evaluation, metrics: &[Metric], signals: &[String]) -> Ve
 }
 
 fn column(metric: Metric) -> Column {
-    let Facts {
-        better, meaning, ..
-    } = metric.facts();
-    let arrow = match better {
+    let facts = metric.facts();
+    let arrow = match facts.better {
         Better::Higher => "↑",
         Better::Lower => "↓",
     };
