@@ -64,7 +64,7 @@ mod tests {
     /// pause.
     fn burst_and_pause() -> Vec<f32> {
         let mut rng = Lcg::new(9);
-        let mut signal: Vec<f32> = (0..16_000).map(|_| 0.316 * rng.next()).collect();
+        let mut signal: Vec<f32> = (0..16_000).map(|_| 0.316 * rng.draw()).collect();
         signal.resize(32_000, 0.0);
         signal
     }
@@ -73,7 +73,7 @@ mod tests {
         let mut rng = Lcg::new(10);
         signal
             .iter()
-            .map(|sample| sample + gain * rng.next())
+            .map(|sample| sample + gain * rng.draw())
             .collect()
     }
 

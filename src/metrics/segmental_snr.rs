@@ -46,10 +46,10 @@ mod tests {
     #[test]
     fn steady_noise_on_a_steady_signal_has_their_ratio() {
         let mut rng = Lcg::new(3);
-        let reference: Vec<f32> = (0..32_000).map(|_| rng.next()).collect();
+        let reference: Vec<f32> = (0..32_000).map(|_| rng.draw()).collect();
         let estimate: Vec<f32> = reference
             .iter()
-            .map(|sample| sample + 0.1 * rng.next())
+            .map(|sample| sample + 0.1 * rng.draw())
             .collect();
         let value = segmental_snr_db(&reference, &estimate, 16_000).unwrap();
         assert!((value - 20.0).abs() < 0.1, "{value}");
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn is_limited_to_what_listeners_tell_apart() {
         let mut rng = Lcg::new(4);
-        let reference: Vec<f32> = (0..16_000).map(|_| rng.next()).collect();
+        let reference: Vec<f32> = (0..16_000).map(|_| rng.draw()).collect();
         assert_eq!(segmental_snr_db(&reference, &reference, 16_000), Some(35.0));
         let drowned = noisy(&reference, 1e4);
         assert_eq!(segmental_snr_db(&reference, &drowned, 16_000), Some(-10.0));

@@ -10,7 +10,7 @@ impl Lcg {
         Lcg(seed)
     }
 
-    pub fn next(&mut self) -> f32 {
+    pub fn draw(&mut self) -> f32 {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (f64::from(self.0) / 2f64.powi(31) - 1.0) as f32
     }
@@ -39,6 +39,6 @@ pub fn noisy(signal: &[f32], noise_gain: f32) -> Vec<f32> {
     let mut rng = Lcg::new(1);
     signal
         .iter()
-        .map(|sample| sample + noise_gain * rng.next())
+        .map(|sample| sample + noise_gain * rng.draw())
         .collect()
 }
