@@ -5,7 +5,7 @@
 //! header says 0xFFFFFFFF, "until the end".
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Cursor, Write};
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -124,6 +124,27 @@ impl WavWriter {
             }
         }
     }
+}
+
+/// A mono WAV file of 16 bits in memory, full scale at 1.0.
+///
+/// # Errors
+/// More than a WAV file can hold.
+pub fn mono_16_bit(samples: &[f32], rate_hz: u32) -> Result<Vec<u8>> {
+    let spec = Spec {
+        rate_hz,
+        channels: 1,
+        sample_format: SampleFormat::Int { bits: 16 },
+        frames: Some(samples.len() as u64),
+    };
+    ensure_fits(2 * samples.len() as u64)?;
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut file, wav_spec(&spec))?;
+    for &sample in samples {
+        writer.write_sample(quantise(sample, 16))?;
+    }
+    writer.finalize()?;
+    Ok(file.into_inner())
 }
 
 /// Rounds to the nearest step of a signed integer and limits to its range.

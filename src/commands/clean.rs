@@ -1,6 +1,5 @@
 //! `denoised clean`: what to clean is planned first, then worker threads clean file after file.
 
-mod channel;
 mod file;
 mod plan;
 mod report;
@@ -9,9 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use indicatif::MultiProgress;
@@ -20,8 +17,8 @@ use tch::Device;
 use self::plan::{Plan, Task};
 use self::report::Outcome;
 use super::train::parse_device;
+use super::workers;
 use crate::arguments;
-use crate::model::denormals::flush_denormals;
 use crate::model::{Model, locate};
 use crate::terminal;
 
@@ -139,47 +136,20 @@ fn stop_on_ctrl_c(interrupted: Arc<AtomicBool>) -> Result<()> {
 }
 
 /// Hands the tasks to worker threads and their outcomes, as they come, to `done`.
-///
-/// Each worker lives until the last file: libtorch keeps memory for every thread that used it.
 fn clean_all(
     tasks: &[Task],
     model: &Path,
     shared: &Shared,
-    mut done: impl FnMut(Outcome),
+    done: impl FnMut(Outcome),
 ) -> Result<()> {
-    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let jobs = shared
-        .args
-        .jobs
-        .map_or_else(cores, NonZeroUsize::get)
-        .min(tasks.len());
-    let next = AtomicUsize::new(0);
-    let (sender, outcomes) = mpsc::channel();
-    let work = |sender: Sender<Outcome>| -> Result<()> {
-        tch::set_num_threads(1);
-        flush_denormals();
-        let model = Model::load(model, shared.args.device)?;
-        while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            sender
-                .send(file::clean(task, &model, shared))
-                .context("nobody waits for the outcome")?;
-            if shared.interrupted.load(Ordering::Relaxed) {
-                break;
-            }
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let start = |_| {
-            let sender = sender.clone();
-            let work = &work;
-            scope.spawn(move || work(sender))
-        };
-        let workers: Vec<_> = (0..jobs).map(start).collect();
-        drop(sender);
-        outcomes.iter().for_each(&mut done);
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().expect("workers do not panic"))
-    })
+    let load = || Model::load(model, shared.args.device);
+    let clean = |model: &mut Model, task: &Task| file::clean(task, model, shared);
+    workers::for_each(
+        tasks,
+        shared.args.jobs,
+        &shared.interrupted,
+        load,
+        clean,
+        done,
+    )
 }

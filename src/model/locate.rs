@@ -1,30 +1,80 @@
-//! Where the shipped weights are.
+//! Where installed weights are.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-const FILE: &str = "models/denoised.safetensors";
+use crate::audio::files::has_extension;
 
-/// The weights that ship with the program: beside the executable, in the `share/denoised` folder
-/// of its installation, or in the source tree that it was built from.
+const DEFAULT: &str = "denoised.safetensors";
+/// The end of the name of what a training run goes on from: no weights to clean with.
+const TRAINING_STATE: &str = ".state.safetensors";
+
+/// The weights that ship with the program.
 ///
 /// # Errors
-/// None is there; the message says where they were looked for.
+/// None are there; the message says where they were looked for.
 pub fn default_path() -> Result<PathBuf> {
+    let folders = folders()?;
+    let mut places = folders.iter().map(|folder| folder.join(DEFAULT));
+    places.find(|place| place.is_file()).with_context(|| {
+        format!(
+            "no weights found ({}); name a file with --model",
+            list(&folders)
+        )
+    })
+}
+
+/// All weights in the folders that [`default_path`] searches, each folder's in the order of their
+/// names.
+///
+/// # Errors
+/// None are there; the message says where they were looked for.
+pub fn installed() -> Result<Vec<PathBuf>> {
+    let folders = folders()?;
+    let mut seen = HashSet::new();
+    let mut installed = Vec::new();
+    for folder in &folders {
+        // One that is missing or was reached by another way holds nothing new.
+        let real = folder.canonicalize().ok();
+        let Some(entries) = real
+            .filter(|real| seen.insert(real.clone()))
+            .and_then(|real| real.read_dir().ok())
+        else {
+            continue;
+        };
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| {
+                let name = path.to_string_lossy();
+                has_extension(path, &["safetensors"]) && !name.ends_with(TRAINING_STATE)
+            })
+            .collect();
+        files.sort();
+        installed.extend(files);
+    }
+    let first = installed.first();
+    first.with_context(|| format!("no weights found ({})", list(&folders)))?;
+    Ok(installed)
+}
+
+/// Beside the executable, in the `share/denoised` folder of its installation, and in the source
+/// tree that it was built from.
+fn folders() -> Result<[PathBuf; 3]> {
     let executable = std::env::current_exe().context("cannot find the own executable")?;
     let folder = executable.parent().unwrap_or(Path::new("."));
-    let places = [
-        folder.join(FILE),
-        folder.join("../share/denoised").join(FILE),
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE),
-    ];
-    places
+    Ok([
+        folder.join("models"),
+        folder.join("../share/denoised/models"),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("models"),
+    ])
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    let names: Vec<String> = folders
         .iter()
-        .find(|place| place.is_file())
-        .cloned()
-        .with_context(|| {
-            let places = places.map(|place| place.display().to_string()).join(", ");
-            format!("no weights found ({places}); name a file with --model")
-        })
+        .map(|folder| folder.display().to_string())
+        .collect();
+    names.join(", ")
 }

@@ -6,6 +6,7 @@
 
 pub mod autoencoder;
 pub mod bands;
+pub mod card;
 pub mod checkpoint;
 pub mod config;
 pub mod conv;

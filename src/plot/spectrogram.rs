@@ -21,11 +21,7 @@ const MAX_HZ: f64 = 24_000.0;
 /// # Errors
 /// A path that cannot be written.
 pub fn spectrograms(path: &Path, title: &str, panels: &[(&str, &Spectrogram)]) -> Result<()> {
-    let powers = panels
-        .iter()
-        .flat_map(|(_, panel)| panel.columns.iter().flatten());
-    let loudest = powers.copied().fold(1e-12f32, f32::max);
-    let top_db = (10.0 * f64::from(loudest).log10() / 10.0).ceil() * 10.0;
+    let top_db = top_db(panels.iter().map(|(_, panel)| *panel));
     let height = TITLE_HEIGHT + PANEL_HEIGHT * panels.len() as u32;
     save(path, (WIDTH, height), |area| {
         let area = area.titled(title, (FONT, 22))?;
@@ -37,9 +33,62 @@ pub fn spectrograms(path: &Path, title: &str, panels: &[(&str, &Spectrogram)]) -
     })
 }
 
+/// A spectrogram alone, without axes, as a PNG of this size in pixels: from 0 Hz at the bottom to
+/// [`max_hz`], in the colours of the 80 dB below `top_db`.
+///
+/// # Errors
+/// A size of zero.
+pub fn picture(panel: &Spectrogram, size: (u32, u32), top_db: f64) -> Result<Vec<u8>> {
+    const COLORS: u16 = 256;
+    let palette = (0..COLORS).flat_map(|index| color(f64::from(index) / f64::from(COLORS - 1)));
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, size.0, size.1);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_palette(palette.collect::<Vec<u8>>());
+    let pixels: Vec<u8> = shades(panel, size, top_db)
+        .map(|shade| (shade.clamp(0.0, 1.0) * f64::from(COLORS - 1)).round() as u8)
+        .collect();
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&pixels)?;
+    writer.finish()?;
+    Ok(bytes)
+}
+
+/// The highest frequency that is drawn: half the sample rate, at most 24 kHz.
+pub fn max_hz(panel: &Spectrogram) -> f64 {
+    (f64::from(panel.rate_hz) / 2.0).min(MAX_HZ)
+}
+
+/// The loudest point of all, rounded up to 10 dB: where a common colour scale ends.
+pub fn top_db<'a>(panels: impl Iterator<Item = &'a Spectrogram>) -> f64 {
+    let powers = panels.flat_map(|panel| panel.columns.iter().flatten());
+    let loudest = powers.copied().fold(1e-12f32, f32::max);
+    (10.0 * f64::from(loudest).log10() / 10.0).ceil() * 10.0
+}
+
+/// The brightness of each pixel, row by row from the top: 1 at `top_db`, 0 at 80 dB below.
+fn shades(
+    panel: &Spectrogram,
+    (width, height): (u32, u32),
+    top_db: f64,
+) -> impl Iterator<Item = f64> {
+    let highest = max_hz(panel) / (f64::from(panel.rate_hz) / 2.0);
+    let shade = move |x: u32, y: u32| {
+        let column = panel
+            .columns
+            .get(x as usize * panel.columns.len() / width as usize)?;
+        let share = highest * (1.0 - (f64::from(y) + 0.5) / f64::from(height));
+        let power = column[(share * (column.len() - 1) as f64).round() as usize];
+        let db = 10.0 * f64::from(power.max(1e-20)).log10();
+        Some((db - top_db) / RANGE_DB + 1.0)
+    };
+    // A recording shorter than a frame has no column.
+    let pixels = (0..height).flat_map(move |y| (0..width).map(move |x| (x, y)));
+    pixels.map(move |(x, y)| shade(x, y).unwrap_or(0.0))
+}
+
 fn draw_panel(area: &Area, name: &str, panel: &Spectrogram, top_db: f64) -> Result<()> {
-    let nyquist_hz = f64::from(panel.rate_hz) / 2.0;
-    let max_hz = nyquist_hz.min(MAX_HZ);
+    let max_hz = max_hz(panel);
     let mut chart = ChartBuilder::on(area)
         .margin(6)
         .caption(name, (FONT, 18))
@@ -47,17 +96,9 @@ fn draw_panel(area: &Area, name: &str, panel: &Spectrogram, top_db: f64) -> Resu
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..panel.seconds.max(1e-3), 0.0..max_hz / 1000.0)?;
     let (width, height) = chart.plotting_area().dim_in_pixel();
-    let mut pixels = vec![0; (width * height * 3) as usize];
-    if let Some(bins) = panel.columns.first().map(Vec::len) {
-        for (index, pixel) in pixels.chunks_exact_mut(3).enumerate() {
-            let (x, y) = (index % width as usize, index / width as usize);
-            let column = &panel.columns[x * panel.columns.len() / width as usize];
-            let hz = max_hz * (1.0 - (y as f64 + 0.5) / f64::from(height));
-            let power = column[(hz / nyquist_hz * (bins - 1) as f64).round() as usize];
-            let db = 10.0 * f64::from(power.max(1e-20)).log10();
-            pixel.copy_from_slice(&color((db - top_db) / RANGE_DB + 1.0));
-        }
-    }
+    let pixels = shades(panel, (width, height), top_db)
+        .flat_map(color)
+        .collect();
     let corner = (0.0, max_hz / 1000.0);
     let picture: Option<BitMapElement<_>> =
         BitMapElement::with_owned_buffer(corner, (width, height), pixels);

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context, Result, ensure};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::channel::ChannelCleaner;
 use super::plan::Task;
 use super::report::{Outcome, Report};
 use super::{Args, Shared};
 use crate::audio::decode::{Reader, Spec};
 use crate::audio::wav_write::WavWriter;
+use crate::cleaning::ChannelCleaner;
 use crate::cpu_time::thread_seconds;
 use crate::dsp::level::LevelMeter;
 use crate::dsp::si_sdr::SiSdr;

@@ -1,0 +1,266 @@
+//! How good an estimate of clean speech is, measured against the clean recording.
+//!
+//! Each measure is a function of its own; [`Metric`] lists what is known about them for tables, and
+//! [`measure`] takes all that need nothing but the two signals. SI-SDR is in [`crate::dsp`], which
+//! training uses, too.
+
+pub mod log_spectral;
+pub mod noise_level;
+mod octave_resample;
+pub mod segmental_snr;
+pub mod stoi;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use crate::dsp::si_sdr::si_sdr_db;
+
+/// What can be measured, in the order of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    SiSdr,
+    Stoi,
+    Estoi,
+    PesqWb,
+    DnsmosOverall,
+    DnsmosSpeech,
+    DnsmosBackground,
+    LogSpectralDistance,
+    SegmentalSnr,
+    ResidualNoise,
+    RealTimeFactor,
+}
+
+/// What was measured of one signal. A value that does not exist (a ratio without noise, too short a
+/// signal, no helper) is missing.
+pub type Scores = BTreeMap<Metric, f64>;
+
+/// Whether more is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    Higher,
+    Lower,
+}
+
+/// What tables say about a metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Name in JSON and CSV, with the unit.
+    pub key: &'static str,
+    /// Head of a column.
+    pub title: &'static str,
+    /// Empty for a pure number.
+    pub unit: &'static str,
+    pub decimals: usize,
+    pub better: Better,
+    /// One sentence for readers of a report.
+    pub meaning: &'static str,
+}
+
+impl Metric {
+    pub const ALL: [Metric; 11] = [
+        Metric::SiSdr,
+        Metric::Stoi,
+        Metric::Estoi,
+        Metric::PesqWb,
+        Metric::DnsmosOverall,
+        Metric::DnsmosSpeech,
+        Metric::DnsmosBackground,
+        Metric::LogSpectralDistance,
+        Metric::SegmentalSnr,
+        Metric::ResidualNoise,
+        Metric::RealTimeFactor,
+    ];
+
+    /// Name, unit and meaning.
+    pub fn facts(self) -> Facts {
+        use Better::{Higher, Lower};
+        let (key, title, unit, decimals, better, meaning) = match self {
+            Metric::SiSdr => (
+                "si_sdr_db",
+                "SI-SDR",
+                "dB",
+                2,
+                Higher,
+                "Scale-invariant signal-to-distortion ratio (Le Roux 2019) at the files' sample rate.",
+            ),
+            Metric::Stoi => (
+                "stoi",
+                "STOI",
+                "",
+                3,
+                Higher,
+                "Short-time objective intelligibility (Taal 2011): 1 is as intelligible as clean speech.",
+            ),
+            Metric::Estoi => (
+                "estoi",
+                "ESTOI",
+                "",
+                3,
+                Higher,
+                "Extended STOI (Jensen and Taal 2016), for noise that comes and goes.",
+            ),
+            Metric::PesqWb => (
+                "pesq_wb",
+                "PESQ-WB",
+                "",
+                2,
+                Higher,
+                "Perceived quality by ITU-T P.862.2 at 16 kHz, 1 to 4.6 (Python package pesq).",
+            ),
+            Metric::DnsmosOverall => (
+                "dnsmos_ovrl",
+                "DNSMOS OVRL",
+                "",
+                2,
+                Higher,
+                "Overall quality that listeners would give, 1 to 5, as a network predicts it without \
+                 the clean recording (DNSMOS P.835, Python package speechmos); a clip under 9 s is \
+                 repeated to one window.",
+            ),
+            Metric::DnsmosSpeech => (
+                "dnsmos_sig",
+                "DNSMOS SIG",
+                "",
+                2,
+                Higher,
+                "The same for the speech alone: how little it is distorted.",
+            ),
+            Metric::DnsmosBackground => (
+                "dnsmos_bak",
+                "DNSMOS BAK",
+                "",
+                2,
+                Higher,
+                "The same for the background alone: how little it disturbs.",
+            ),
+            Metric::LogSpectralDistance => (
+                "lsd_db",
+                "LSD",
+                "dB",
+                2,
+                Lower,
+                "Log-spectral distance: frames of 32 ms, level matched, floored 60 dB below the clean \
+                 recording's mean frame peak.",
+            ),
+            Metric::SegmentalSnr => (
+                "segmental_snr_db",
+                "SegSNR",
+                "dB",
+                2,
+                Higher,
+                "Segmental signal-to-noise ratio: mean over frames of 30 ms, each limited to −10 to 35 dB.",
+            ),
+            Metric::ResidualNoise => (
+                "residual_noise_dbfs",
+                "Noise level",
+                "dBFS",
+                1,
+                Lower,
+                "Level in the pauses of the clean recording (50 dB below its loud frames), where it \
+                 has at least 0.2 s of them.",
+            ),
+            Metric::RealTimeFactor => (
+                "real_time_factor",
+                "RTF",
+                "",
+                4,
+                Lower,
+                "Processor time of cleaning per second of audio, on one core.",
+            ),
+        };
+        Facts {
+            key,
+            title,
+            unit,
+            decimals,
+            better,
+            meaning,
+        }
+    }
+}
+
+impl Serialize for Metric {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.facts().key)
+    }
+}
+
+/// All measures of `estimate` against the clean `reference` that need nothing else; both at
+/// `rate_hz` and of one length.
+pub fn measure(reference: &[f32], estimate: &[f32], rate_hz: u32) -> Scores {
+    let intelligibility = stoi::intelligibility(reference, estimate, rate_hz);
+    let values = [
+        (Metric::SiSdr, Some(si_sdr_db(reference, estimate))),
+        (Metric::Stoi, intelligibility.map(|value| value.stoi)),
+        (Metric::Estoi, intelligibility.map(|value| value.estoi)),
+        (
+            Metric::LogSpectralDistance,
+            log_spectral::log_spectral_distance_db(reference, estimate, rate_hz),
+        ),
+        (
+            Metric::SegmentalSnr,
+            segmental_snr::segmental_snr_db(reference, estimate, rate_hz),
+        ),
+        (
+            Metric::ResidualNoise,
+            noise_level::residual_noise_dbfs(reference, estimate, rate_hz),
+        ),
+    ];
+    let exist = |(metric, value): (Metric, Option<f64>)| Some((metric, value?));
+    let finite = |(_, value): &(Metric, f64)| value.is_finite();
+    values
+        .into_iter()
+        .filter_map(exist)
+        .filter(finite)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{noisy, speech_like};
+    use super::*;
+
+    /// STOI and ESTOI of pystoi 0.4.1, the others by their definitions in numpy, all by
+    /// `scripts/eval/check_metrics.py --golden`, which makes the same signals.
+    #[test]
+    fn agree_with_other_implementations() {
+        #[rustfmt::skip]
+        let golden = [
+            (10_000, 0.05, [4.33149, 0.88930, 0.58469, 29.07489, -3.68102, -30.75476]),
+            (16_000, 0.01, [18.35198, 0.99116, 0.95168, 17.56197, 2.64801, -44.74196]),
+            (44_100, 0.2, [-7.73010, 0.77535, 0.39207, 31.42137, -8.08622, -18.73411]),
+            (48_000, 0.05, [4.38611, 0.96359, 0.81066, 26.25637, -3.66661, -30.78469]),
+        ];
+        let metrics = [
+            Metric::SiSdr,
+            Metric::Stoi,
+            Metric::Estoi,
+            Metric::LogSpectralDistance,
+            Metric::SegmentalSnr,
+            Metric::ResidualNoise,
+        ];
+        for (rate_hz, noise_gain, expected) in golden {
+            let reference = speech_like(rate_hz);
+            let scores = measure(&reference, &noisy(&reference, noise_gain), rate_hz);
+            for (metric, expected) in metrics.into_iter().zip(expected) {
+                let value = scores[&metric];
+                assert!(
+                    (value - expected).abs() < 2e-4,
+                    "{metric:?} at {rate_hz} Hz: {value}, not {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_finite_value_is_missing() {
+        let reference = speech_like(16_000);
+        let scores = measure(&reference, &reference, 16_000);
+        assert!(!scores.contains_key(&Metric::SiSdr));
+        assert!(measure(&[0.0; 50], &[0.0; 50], 16_000).is_empty());
+    }
+}
