@@ -9,6 +9,7 @@ use denoised::model::ModelConfig;
 use denoised::model::checkpoint::Checkpoint;
 use denoised::model::conv::Statistics;
 use denoised::training::batch::Material;
+use denoised::training::mixtures::Mixtures;
 use denoised::training::pack::Pack;
 use denoised::training::trainer::{Run, Start};
 use denoised::training::voices::Voices;
@@ -70,12 +71,12 @@ fn run(folder: &Path, name: &str, config: &TrainingConfig) -> Run {
     let material = || {
         let listed = listing::read(&[folder.join("speech")]).unwrap();
         let pack = Pack::open(&listed, &folder.join("cache"), &ProgressBar::hidden()).unwrap();
-        Material {
+        Material::new(Mixtures {
             voices: Voices::new(Arc::new(pack), config.voices.clone()),
             noise: None,
             rooms: None,
             recipe: config.corruption.clone(),
-        }
+        })
     };
     Run {
         out: folder.join(name),
@@ -84,6 +85,7 @@ fn run(folder: &Path, name: &str, config: &TrainingConfig) -> Run {
         loader_threads: 2,
         // After every update: the state on disk is always the newest.
         validation_interval: Duration::ZERO,
+        resumable: true,
         training: material(),
         validation: material(),
     }

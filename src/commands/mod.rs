@@ -1,5 +1,6 @@
 //! What the user can ask for. Commands are thin: they check arguments, call the library and report.
 
+pub mod adapt;
 pub mod bench;
 pub mod clean;
 pub mod config;
@@ -16,3 +17,4 @@ pub mod set;
 pub mod status;
 pub mod stop;
 pub mod train;
+mod training_run;
