@@ -8,6 +8,7 @@ use std::time::Duration;
 use denoised::model::ModelConfig;
 use denoised::model::checkpoint::Checkpoint;
 use denoised::model::conv::Statistics;
+use denoised::model::tensor_file::TensorFile;
 use denoised::training::batch::Material;
 use denoised::training::mixtures::Mixtures;
 use denoised::training::pack::Pack;
@@ -150,6 +151,86 @@ fn an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one() {
         assert!(tensor.equal(&parts.tensors[name]), "{name} differs");
     }
     assert!(folder.path().join("whole.png").exists());
+
+    // The best weights may be older than the interruption; the state is as of the last update.
+    let state = |name: &str| {
+        let bytes = std::fs::read(folder.path().join(name)).unwrap();
+        TensorFile::parse(&bytes, Device::Cpu).unwrap().tensors
+    };
+    let (whole, parts) = (
+        state("whole.state.safetensors"),
+        state("parts.state.safetensors"),
+    );
+    for group in ["weights/", "average/", "first_moment/", "second_moment/"] {
+        assert!(whole.keys().any(|name| name.starts_with(group)), "{group}");
+    }
+    assert_eq!(whole.len(), parts.len());
+    for (name, tensor) in &whole {
+        assert!(tensor.equal(&parts[name]), "{name} differs");
+    }
+}
+
+/// Trains with `change` made to the tiny recipe, into `name`; how it ended, and the log's rows.
+fn trained(folder: &Path, name: &str, change: TrainingConfig) -> (anyhow::Result<Outcome>, usize) {
+    speech(&folder.join("speech"));
+    let run = run(folder, name, &change);
+    let log = run.out.with_extension("log.csv");
+    let ended = train(run, Start::Fresh(Box::new(change)), &AtomicBool::new(false));
+    (ended, rows(&log))
+}
+
+#[test]
+fn divergence_is_taken_back_and_in_the_end_told() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    // Harmless for the first updates, then beyond what numbers can hold.
+    let config = TrainingConfig {
+        learning_rate: 1e35,
+        warmup_updates: 1_000_000_000_000,
+        updates: 1_000_000_000_001,
+        weight_decay: 0.0,
+        ..tiny()
+    };
+    let (ended, _) = trained(folder.path(), "wild.safetensors", config);
+    let message = format!("{:#}", ended.unwrap_err());
+    assert!(
+        message.contains("diverged 5 times") && message.contains("lower learning_rate"),
+        "{message}"
+    );
+    // What was good once is kept, and has only numbers in it.
+    let kept = folder.path().join("wild.safetensors");
+    if message.contains("are kept") {
+        Checkpoint::load(&kept, Device::Cpu).unwrap();
+    } else {
+        assert!(!kept.exists());
+    }
+}
+
+#[test]
+fn a_run_ends_when_validation_stalls_or_time_is_up() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let stalling = TrainingConfig {
+        // Too little to change a 32-bit weight.
+        learning_rate: 1e-30,
+        weight_decay: 0.0,
+        average_decay: 0.0,
+        statistics: Statistics::Running,
+        patience: 3,
+        ..tiny()
+    };
+    let (ended, rows) = trained(folder.path(), "stalled.safetensors", stalling);
+    assert_eq!((ended.unwrap(), rows), (Outcome::Finished, 4));
+
+    let begun = std::time::Instant::now();
+    let timed = TrainingConfig {
+        updates: u64::MAX,
+        minutes: 0.02,
+        ..tiny()
+    };
+    let (ended, rows) = trained(folder.path(), "timed.safetensors", timed);
+    assert_eq!(ended.unwrap(), Outcome::Finished);
+    assert!(rows >= 1 && begun.elapsed() < Duration::from_secs(30));
 }
 
 #[test]

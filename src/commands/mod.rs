@@ -2,9 +2,11 @@
 
 pub mod adapt;
 pub mod bench;
+pub mod capture_noise;
 pub mod clean;
 pub mod config;
 pub mod corrupt;
+pub mod data;
 pub mod devices;
 pub mod doctor;
 pub mod latency;

@@ -1,15 +1,13 @@
 //! One pair: what is wrong with it, or how its sides lie over each other.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
 
 use anyhow::Result;
 use indicatif::ProgressBar;
 
 use crate::dsp::alignment::delay_samples;
 use crate::dsp::level::LevelMeter;
+use crate::parallel;
 use crate::training::pack::{Clip, Pack};
 
 /// Shorter pairs teach nothing.
@@ -83,28 +81,10 @@ pub fn all(
         (_, None) => Ok(Err(Fault::Undecoded("clean"))),
         (Some(a), Some(b)) => pair((noisy, a), (clean, b)),
     };
-    let next = AtomicUsize::new(0);
-    let (send, results) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            let (send, next, one) = (send.clone(), &next, &one);
-            scope.spawn(move || {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(name) = names.get(number) else {
-                        return;
-                    };
-                    // The receiver outlives this scope.
-                    let _ = send.send((number, one(name)));
-                    bar.inc(1);
-                }
-            });
-        }
-    });
-    drop(send);
-    let mut results: Vec<_> = results.into_iter().collect();
-    results.sort_by_key(|(number, _)| *number);
-    results.into_iter().map(|(_, result)| result).collect()
+    parallel::map(names, |name| {
+        bar.inc(1);
+        one(name)
+    })
 }
 
 /// A side of a pair: its pack and its clip in it.
