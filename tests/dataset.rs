@@ -47,12 +47,10 @@ fn voice(seconds: f32, top_hz: f32, amplitude: f32) -> Vec<f32> {
             let sum: f32 = (1..=harmonics)
                 .map(|k| (TAU * 200.0 * k as f32 * time + (k * k) as f32).sin())
                 .sum();
-            let on = time.fract() < 0.5;
-            if on {
-                amplitude * sum / (harmonics as f32).sqrt()
-            } else {
-                0.0
-            }
+            // Ramps of 20 ms: a sudden start would be a click, which has every frequency.
+            let into_s = time.fract().min(0.5 - time.fract()).clamp(0.0, 0.02);
+            let gain = 0.5 - 0.5 * (TAU * 25.0 * into_s).cos();
+            gain * amplitude * sum / (harmonics as f32).sqrt()
         })
         .collect()
 }
@@ -175,11 +173,10 @@ fn a_room_is_judged_by_level_clipping_and_speech() {
     let says =
         |samples: &[f32], words: &str| examine(samples).problems().join("; ").contains(words);
 
-    let fan = noise(21.0, 0.01);
+    let fan = noise(6.0, 0.01);
     assert_eq!(examine(&fan).problems(), Vec::<String>::new());
     assert!(says(&[0.0; 96_000], "muted"));
-    assert!(says(&noise(21.0, 5e-5), "very quiet"));
-    assert!(says(&noise(1.0, 0.01), "only 1 s"));
+    assert!(says(&noise(6.0, 5e-5), "very quiet"));
     let loud: Vec<f32> = fan.iter().map(|x| (100.0 * x).clamp(-1.0, 1.0)).collect();
     assert!(says(&loud, "gain down"));
 

@@ -1,14 +1,16 @@
 //! `denoised adapt`: a model for one room.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use super::training_run::{self, Prepared, RunFlags, split};
+use crate::audio::decode::read_mono;
+use crate::dataset::room::Room;
 use crate::model::checkpoint::Checkpoint;
-use crate::model::locate;
+use crate::model::{Model, locate};
 use crate::training::corpus::Corpus;
 use crate::training::trainer::Start;
 use crate::training::{Outcome, adaptation, listing};
@@ -60,6 +62,19 @@ pub struct Args {
 
 /// Validations per run: the best weights are chosen among so many.
 const VALIDATIONS: f64 = 12.0;
+/// The beginning of each noise file is judged.
+const LISTENED_SECONDS: usize = 60;
+
+/// Warns of noise that is not good to adapt to. What cannot be decoded is told when it is packed.
+fn listen_to(path: &Path, model: &Model) {
+    let examined = read_mono(path).and_then(|(samples, rate_hz)| {
+        let first = (LISTENED_SECONDS * rate_hz as usize).min(samples.len());
+        Room::examine(&samples[..first], rate_hz, model)
+    });
+    for problem in examined.map(|room| room.problems()).unwrap_or_default() {
+        log::warn!("{}: {problem}", path.display());
+    }
+}
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
@@ -89,8 +104,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     let checkpoint = Checkpoint::load(&init, args.run.device)?;
 
+    let noise = listing::read(&args.noise)?;
+    let model = Model::from_checkpoint(&checkpoint, args.run.device)?;
+    noise.iter().for_each(|file| listen_to(&file.path, &model));
     let corpus = Corpus::new(args.run.cache.clone())?;
-    let noise = corpus.open(&listing::read(&args.noise)?)?;
+    let noise = corpus.open(&noise)?;
     let (training, validation) = split(&args.speech, &[])?;
     let voices = [
         corpus.voices(&training, &config.voices)?,

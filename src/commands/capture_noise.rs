@@ -42,6 +42,9 @@ pub struct Args {
     force: bool,
 }
 
+/// Noise changes; less does not show how.
+const SHORT_SECONDS: f64 = 20.0;
+
 /// Runs the command; the exit code is 1 if there is nothing in the recording.
 ///
 /// # Errors
@@ -78,9 +81,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
     bar.finish_and_clear();
 
     let room = Room::examine(&recording.samples, recording.rate_hz, &model)?;
-    let problems = room.problems();
+    let mut problems = room.problems();
     if room.is_silent() {
         bail!("{}: {}", recording.device, problems.join("; "));
+    }
+    if room.seconds < SHORT_SECONDS {
+        problems.push(format!(
+            "only {:.0} s long: half a minute or more shows more of the noise",
+            room.seconds
+        ));
     }
     let spec = Spec {
         rate_hz: recording.rate_hz,

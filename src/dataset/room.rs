@@ -21,7 +21,6 @@ const SPEECH_SHARE: f64 = 0.08;
 /// Below this the microphone's own noise, or its rounding to 16 bits, hides the room.
 const QUIET_DBFS: f64 = -75.0;
 const CLIPPED_SHARE: f64 = 1e-4;
-const SHORT_SECONDS: f64 = 20.0;
 
 /// What a recording of noise is like.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,12 +79,6 @@ impl Room {
                 "{:.0} % of it sounds like speech (or knocks, which are hard to tell from it): adapting would \
                  teach the model to remove speech; record again while nobody talks",
                 100.0 * self.speech_like
-            ));
-        }
-        if self.seconds < SHORT_SECONDS {
-            problems.push(format!(
-                "only {:.0} s long: half a minute or more shows more of the noise",
-                self.seconds
             ));
         }
         problems
