@@ -1,6 +1,6 @@
 //! `denoised data check` on recordings with known faults, and the judgement of a room's noise.
 
-use std::f32::consts::TAU;
+use std::f64::consts::TAU;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -39,18 +39,18 @@ fn noise(seconds: f32, rms: f32) -> Vec<f32> {
 }
 
 /// Harmonics of 200 Hz up to `top_hz`, on for the first half of each second.
-fn voice(seconds: f32, top_hz: f32, amplitude: f32) -> Vec<f32> {
+fn voice(seconds: f64, top_hz: f64, amplitude: f64) -> Vec<f32> {
     let harmonics = (top_hz / 200.0) as usize;
-    (0..(seconds * RATE_HZ as f32) as usize)
+    (0..(seconds * f64::from(RATE_HZ)) as usize)
         .map(|n| {
-            let time = n as f32 / RATE_HZ as f32;
-            let sum: f32 = (1..=harmonics)
-                .map(|k| (TAU * 200.0 * k as f32 * time + (k * k) as f32).sin())
+            let time = n as f64 / f64::from(RATE_HZ);
+            let sum: f64 = (1..=harmonics)
+                .map(|k| (TAU * 200.0 * k as f64 * time + (k * k) as f64).sin())
                 .sum();
             // Ramps of 20 ms: a sudden start would be a click, which has every frequency.
             let into_s = time.fract().min(0.5 - time.fract()).clamp(0.0, 0.02);
             let gain = 0.5 - 0.5 * (TAU * 25.0 * into_s).cos();
-            gain * amplitude * sum / (harmonics as f32).sqrt()
+            (gain * amplitude * sum / (harmonics as f64).sqrt()) as f32
         })
         .collect()
 }

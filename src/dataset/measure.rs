@@ -174,6 +174,7 @@ fn bandwidth_hz(spectrogram: &Spectrogram) -> f64 {
     match smooth.iter().rposition(|&power| power > threshold) {
         None => 0.0,
         Some(last) if last + 1 == smooth.len() => f64::from(spectrogram.rate_hz) / 2.0,
-        Some(last) => (last as f64 + 0.5 * width as f64) * bin_hz,
+        // A single bin of content lifts every window that it lies in: the last one begins with it.
+        Some(last) => last as f64 * bin_hz,
     }
 }
