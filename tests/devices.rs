@@ -192,6 +192,70 @@ fn the_doctor_finds_what_is_wrong_and_says_what_helps() {
     assert_eq!(verdict("model"), "problem");
 }
 
+#[test]
+fn a_rooms_noise_is_recorded_and_silence_refused() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let file = server.home.path().join("room.wav");
+    let output = file.to_str().unwrap();
+    let record = [
+        "capture-noise",
+        "--seconds",
+        "1",
+        "--input",
+        "mic.monitor",
+        "--output",
+        output,
+    ];
+    // Nobody plays into the sink.
+    assert_eq!(server.run(&record).0, 1);
+    assert!(!file.exists());
+
+    let mut seed = 1u32;
+    let noise: Vec<u8> = (0..48_000 * 20)
+        .flat_map(|_| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((seed >> 16) as i16 / 64).to_le_bytes()
+        })
+        .collect();
+    let raw = server.home.path().join("noise.raw");
+    fs::write(&raw, noise).unwrap();
+    let mut player = server
+        .command("pacat")
+        .args([
+            "--device=mic",
+            "--rate=48000",
+            "--channels=1",
+            "--format=s16le",
+        ])
+        .arg(&raw)
+        .spawn()
+        .unwrap();
+    let mut said = (1, String::new());
+    eventually("the noise is recorded", || {
+        said = server.run(&record);
+        said.0 == 0
+    });
+    let level: f64 = said
+        .1
+        .split(" s at ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    player.kill().unwrap();
+    player.wait().unwrap();
+    // Uniform noise of ±1/64: 20 log10(1 / 64 / √3).
+    assert!((level + 40.9).abs() < 1.0, "{}", said.1);
+    assert!(said.1.contains("only 1 s long"), "{}", said.1);
+    assert_eq!(hound::WavReader::open(&file).unwrap().len() / 480, 100);
+    assert_eq!(server.run(&record).0, 1, "an existing file is kept");
+}
+
 /// Streams of the pipeline's queues, without the pipeline.
 struct Audio {
     backend: CpalBackend,

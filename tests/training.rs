@@ -8,7 +8,9 @@ use std::time::Duration;
 use denoised::model::ModelConfig;
 use denoised::model::checkpoint::Checkpoint;
 use denoised::model::conv::Statistics;
+use denoised::model::tensor_file::TensorFile;
 use denoised::training::batch::Material;
+use denoised::training::mixtures::Mixtures;
 use denoised::training::pack::Pack;
 use denoised::training::trainer::{Run, Start};
 use denoised::training::voices::Voices;
@@ -70,12 +72,12 @@ fn run(folder: &Path, name: &str, config: &TrainingConfig) -> Run {
     let material = || {
         let listed = listing::read(&[folder.join("speech")]).unwrap();
         let pack = Pack::open(&listed, &folder.join("cache"), &ProgressBar::hidden()).unwrap();
-        Material {
+        Material::new(Mixtures {
             voices: Voices::new(Arc::new(pack), config.voices.clone()),
             noise: None,
             rooms: None,
             recipe: config.corruption.clone(),
-        }
+        })
     };
     Run {
         out: folder.join(name),
@@ -84,6 +86,7 @@ fn run(folder: &Path, name: &str, config: &TrainingConfig) -> Run {
         loader_threads: 2,
         // After every update: the state on disk is always the newest.
         validation_interval: Duration::ZERO,
+        resumable: true,
         training: material(),
         validation: material(),
     }
@@ -148,6 +151,85 @@ fn an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one() {
         assert!(tensor.equal(&parts.tensors[name]), "{name} differs");
     }
     assert!(folder.path().join("whole.png").exists());
+
+    // The best weights may be older than the interruption; the state is as of the last update.
+    let state = |name: &str| {
+        let bytes = std::fs::read(folder.path().join(name)).unwrap();
+        TensorFile::parse(&bytes, Device::Cpu).unwrap().tensors
+    };
+    let (whole, parts) = (
+        state("whole.state.safetensors"),
+        state("parts.state.safetensors"),
+    );
+    for group in ["weights/", "average/", "first_moment/", "second_moment/"] {
+        assert!(whole.keys().any(|name| name.starts_with(group)), "{group}");
+    }
+    assert_eq!(whole.len(), parts.len());
+    for (name, tensor) in &whole {
+        assert!(tensor.equal(&parts[name]), "{name} differs");
+    }
+}
+
+/// Trains with `change` made to the tiny recipe, into `name`; how it ended, and the log's rows.
+fn trained(folder: &Path, name: &str, change: TrainingConfig) -> (anyhow::Result<Outcome>, usize) {
+    speech(&folder.join("speech"));
+    let run = run(folder, name, &change);
+    let log = run.out.with_extension("log.csv");
+    let ended = train(run, Start::Fresh(Box::new(change)), &AtomicBool::new(false));
+    (ended, rows(&log))
+}
+
+#[test]
+fn divergence_is_taken_back_and_in_the_end_told() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    // Harmless for the first updates, then beyond what numbers can hold.
+    let config = TrainingConfig {
+        learning_rate: 1e35,
+        warmup_updates: 1_000_000_000_000,
+        updates: 1_000_000_000_001,
+        weight_decay: 0.0,
+        ..tiny()
+    };
+    let (ended, _) = trained(folder.path(), "wild.safetensors", config);
+    let message = format!("{:#}", ended.unwrap_err());
+    assert!(
+        message.contains("diverged 5 times") && message.contains("lower learning_rate"),
+        "{message}"
+    );
+    // What was good once is kept, and has only numbers in it.
+    let kept = folder.path().join("wild.safetensors");
+    if message.contains("are kept") {
+        Checkpoint::load(&kept, Device::Cpu).unwrap();
+    } else {
+        assert!(!kept.exists());
+    }
+}
+
+#[test]
+fn a_run_ends_when_validation_stalls_or_time_is_up() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let stalling = TrainingConfig {
+        // Too little to change a 32-bit weight.
+        learning_rate: 1e-30,
+        weight_decay: 0.0,
+        average_decay: 0.0,
+        statistics: Statistics::Running,
+        patience: 3,
+        ..tiny()
+    };
+    let (ended, rows) = trained(folder.path(), "stalled.safetensors", stalling);
+    assert_eq!((ended.unwrap(), rows), (Outcome::Finished, 4));
+
+    let timed = TrainingConfig {
+        updates: u64::MAX,
+        minutes: 0.02,
+        ..tiny()
+    };
+    let (ended, rows) = trained(folder.path(), "timed.safetensors", timed);
+    assert_eq!(ended.unwrap(), Outcome::Finished);
+    assert!(rows >= 1);
 }
 
 #[test]
@@ -210,5 +292,39 @@ fn training_learns_and_fine_tuning_starts_from_what_was_learned() {
     let tuned = Checkpoint::load(&tuned, Device::Cpu).unwrap();
     for (name, tensor) in kept {
         assert!(tensor.equal(&tuned.tensors[&name]), "{name} has changed");
+    }
+}
+
+#[test]
+fn a_killed_run_leaves_whole_files_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    speech(&path("speech"));
+    let recipe = toml::to_string(&TrainingConfig {
+        updates: 1_000_000,
+        ..tiny()
+    });
+    std::fs::write(path("tiny.toml"), recipe.unwrap()).unwrap();
+    let log = path("killed.log.csv");
+    for start in ["--config tiny.toml", "--resume", "--resume"] {
+        let arguments = format!(
+            "train --speech speech {start} --validate-every 1e-6 --threads 1 --cache cache --out killed.safetensors"
+        );
+        let before = rows(&log);
+        let mut run = std::process::Command::new(assert_cmd::cargo::cargo_bin!("denoised"))
+            .current_dir(folder.path())
+            .args(arguments.split(' '))
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while rows(&log) < before + 3 {
+            assert!(run.try_wait().unwrap().is_none(), "the run ended by itself");
+            std::thread::sleep(Duration::from_millis(3));
+        }
+        run.kill().unwrap();
+        run.wait().unwrap();
+        Checkpoint::load(&path("killed.safetensors"), Device::Cpu).unwrap();
+        let state = std::fs::read(path("killed.state.safetensors")).unwrap();
+        TensorFile::parse(&state, Device::Cpu).unwrap();
     }
 }

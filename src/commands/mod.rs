@@ -1,9 +1,12 @@
 //! What the user can ask for. Commands are thin: they check arguments, call the library and report.
 
+pub mod adapt;
 pub mod bench;
+pub mod capture_noise;
 pub mod clean;
 pub mod config;
 pub mod corrupt;
+pub mod data;
 pub mod devices;
 pub mod doctor;
 pub mod eval;
@@ -19,4 +22,5 @@ pub mod set;
 pub mod status;
 pub mod stop;
 pub mod train;
+mod training_run;
 mod workers;

@@ -1,41 +1,38 @@
-//! `denoised train`: clean speech and noise in, weights out.
+//! `denoised train`: clean speech and noise, or recorded pairs, in; weights out.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use indicatif::ProgressBar;
+use anyhow::{Context, Result, ensure};
 use tch::Device;
 
-use crate::SAMPLE_RATE_HZ;
-use crate::audio::decode;
-use crate::audio::resample::resample;
-use crate::corruption::Rooms;
+use super::training_run::{self, Prepared, RunFlags, split};
 use crate::model::checkpoint::Checkpoint;
 use crate::training::batch::Material;
-use crate::training::listing::{self, Listed};
-use crate::training::pack::Pack;
-use crate::training::pool::Pool;
-use crate::training::trainer::{Run, Start, state_path};
-use crate::training::voices::Voices;
-use crate::training::{Outcome, TrainingConfig, state, train};
+use crate::training::corpus::{self, Corpus};
+use crate::training::mixtures::Mixtures;
+use crate::training::outputs::state_path;
+use crate::training::pairs::{Checked, Pairs};
+use crate::training::trainer::Start;
+use crate::training::{Outcome, TrainingConfig, state};
 
 /// Train or fine-tune a model on your own sounds.
 ///
 /// Clean speech is corrupted with noise, rooms and distortion while training; the network learns to
-/// undo it. Beside the weights FILE appear FILE.log.csv, FILE.png (curves) and the state for --resume.
+/// undo it. Recorded pairs are used as they are. Beside the weights FILE appear FILE.log.csv, FILE.png
+/// (curves) and the state for --resume.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Clean speech: folders (one per speaker), or lists `path<TAB>speaker[<TAB>bandwidth_hz[<TAB>weight]]`
-    #[arg(long, required = true, value_name = "DIR|LIST")]
+    #[arg(long, required_unless_present_any = ["pairs", "print_config"], value_name = "DIR|LIST")]
     speech: Vec<PathBuf>,
     /// Noise recordings: folders (one per kind), or lists `path<TAB>kind`; synthetic noise is always added
     #[arg(long, value_name = "DIR|LIST")]
     noise: Vec<PathBuf>,
+    /// Recordings of the same with noise and without, under the same names; alone or beside --speech
+    #[arg(long, num_args = 2, value_names = ["NOISY_DIR", "CLEAN_DIR"])]
+    pairs: Option<Vec<PathBuf>>,
     /// Folder of measured room impulse responses; simulated rooms are always used
     #[arg(long, value_name = "DIR")]
     rir: Option<PathBuf>,
@@ -46,35 +43,39 @@ pub struct Args {
     #[arg(long, value_name = "DIR|LIST")]
     valid_noise: Vec<PathBuf>,
     /// Weights file to write: the best so far, replaced when validation improves
-    #[arg(long, short, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        required_unless_present = "print_config"
+    )]
+    out: Option<PathBuf>,
     /// Recipe in TOML: sizes, schedule, loss, corruption; anything not in it keeps its default
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Print the whole recipe that would be used, with every default, and end
+    #[arg(long)]
+    print_config: bool,
     /// Start from these weights (fine-tuning) instead of random ones
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
     /// Go on with the interrupted run that wrote --out
-    #[arg(long, conflicts_with = "config")]
+    #[arg(long, conflicts_with_all = ["config", "seed", "minutes"])]
     resume: bool,
     /// Updates to train for, instead of the recipe's
     #[arg(long, value_name = "N")]
     updates: Option<u64>,
+    /// Minutes to train for, instead of a number of updates
+    #[arg(long, value_name = "MINUTES", conflicts_with = "updates")]
+    minutes: Option<f64>,
+    /// Seed of every random choice, instead of the recipe's: the same seed gives the same run
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Minutes between validations; the state is saved at each
     #[arg(long, value_name = "MINUTES", default_value_t = 5.0)]
     validate_every: f64,
-    /// cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu", value_parser = parse_device)]
-    device: Device,
-    /// Processor cores to use [default: all]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Folder for decoded audio [default: $XDG_CACHE_HOME/denoised or ~/.cache/denoised]
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
-    /// Overwrite the weights of an earlier run
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    run: RunFlags,
 }
 
 pub(super) fn parse_device(text: &str) -> Result<Device, String> {
@@ -98,43 +99,46 @@ pub(super) fn parse_device(text: &str) -> Result<Device, String> {
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     ensure!(
-        args.validate_every > 0.0,
-        "--validate-every must be positive"
+        args.validate_every > 0.0 && args.validate_every < 1e9,
+        "--validate-every must be a positive number of minutes"
     );
+    if args.print_config {
+        print!("{}", toml::to_string(&config(&args)?)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let out = args.out.clone().context("--out is missing")?;
     ensure!(
-        args.resume || args.force || !args.out.exists(),
+        args.resume || args.run.force || !out.exists(),
         "{} exists: choose another --out, or --resume to go on, or --force to replace it",
-        args.out.display()
+        out.display()
     );
     let start = start(&args)?;
     let config = match &start {
         Start::Fresh(config) | Start::FineTune(config, _) => (**config).clone(),
-        Start::Resume { .. } => state::load(&state_path(&args.out), Device::Cpu)?.0.config,
+        Start::Resume { .. } => state::load(&state_path(&out), Device::Cpu)?.0.config,
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.unwrap_or(cores).max(1);
-    let on_cpu = args.device == Device::Cpu;
-    let (training, validation) = material(&args, &config)?;
-    let run = Run {
-        out: args.out.clone(),
-        device: args.device,
-        replicas: if on_cpu { threads } else { 1 },
-        loader_threads: if on_cpu { threads.div_ceil(4) } else { threads },
+    let prepared = Prepared {
+        out,
+        start,
+        material: material(&args, &config)?,
         validation_interval: Duration::from_secs_f64(args.validate_every * 60.0),
-        training,
-        validation,
+        resumable: true,
     };
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-        .context("cannot catch Ctrl-C")?;
-    match train(run, start, &interrupted)? {
-        Outcome::Finished => Ok(ExitCode::SUCCESS),
+    Ok(match training_run::launch(&args.run, prepared)? {
+        Outcome::Finished => ExitCode::SUCCESS,
         Outcome::Interrupted => {
-            eprintln!("interrupted; go on with the same command and --resume");
-            Ok(ExitCode::from(130))
+            training_run::interrupted("go on with the same command and --resume")
         }
-    }
+    })
+}
+
+fn config(args: &Args) -> Result<TrainingConfig> {
+    let mut config = training_run::recipe(args.config.as_deref(), "")?;
+    config.updates = args.updates.unwrap_or(config.updates);
+    config.minutes = args.minutes.unwrap_or(config.minutes);
+    config.seed = args.seed.unwrap_or(config.seed);
+    config.validate()?;
+    Ok(config)
 }
 
 fn start(args: &Args) -> Result<Start> {
@@ -143,84 +147,62 @@ fn start(args: &Args) -> Result<Start> {
             updates: args.updates,
         });
     }
-    let mut config = match &args.config {
-        None => TrainingConfig::default(),
-        Some(path) => {
-            let text = fs::read_to_string(path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            toml::from_str(&text)
-                .with_context(|| format!("{} is not a training recipe", path.display()))?
-        }
-    };
-    config.updates = args.updates.unwrap_or(config.updates);
-    config.validate()?;
+    let config = Box::new(config(args)?);
     Ok(match &args.init {
-        None => Start::Fresh(Box::new(config)),
-        Some(path) => Start::FineTune(Box::new(config), Checkpoint::load(path, args.device)?),
+        None => Start::Fresh(config),
+        Some(path) => Start::FineTune(config, Checkpoint::load(path, args.run.device)?),
     })
 }
 
 fn material(args: &Args, config: &TrainingConfig) -> Result<(Material, Material)> {
-    let cache = match &args.cache {
-        Some(folder) => folder.clone(),
-        None => default_cache()?,
+    let corpus = Corpus::new(args.run.cache.clone())?;
+    let pairs = match args.pairs.as_deref() {
+        Some([noisy, clean]) => Some(pairs(&Pairs::open(noisy, clean, &config.pairs, &corpus)?)),
+        _ => None,
     };
-    let split = |sources: &[PathBuf], valid: &[PathBuf]| -> Result<(Vec<Listed>, Vec<Listed>)> {
-        let all = listing::read(sources)?;
-        if valid.is_empty() {
-            Ok(listing::hold_out(all))
-        } else {
-            Ok((all, listing::read(valid)?))
+    let mixtures = match args.speech.is_empty() {
+        true => None,
+        false => Some(mixtures(args, config, &corpus)?),
+    };
+    let share = config.pairs.share;
+    match (mixtures, pairs) {
+        (Some((training, validation)), None) => {
+            Ok((Material::new(training), Material::new(validation)))
         }
-    };
+        (None, Some((training, validation))) => {
+            Ok((Material::new(training), Material::new(validation)))
+        }
+        (Some(mixtures), Some(pairs)) => Ok((
+            Material::mixed(mixtures.0, share, pairs.0),
+            Material::mixed(mixtures.1, share, pairs.1),
+        )),
+        (None, None) => anyhow::bail!("there is nothing to train on: give --speech or --pairs"),
+    }
+}
+
+fn mixtures(args: &Args, config: &TrainingConfig, corpus: &Corpus) -> Result<(Mixtures, Mixtures)> {
     let (speech, valid_speech) = split(&args.speech, &args.valid_speech)?;
     let (noise, valid_noise) = split(&args.noise, &args.valid_noise)?;
-    let build = |speech: &[Listed], noise: &[Listed]| -> Result<Material> {
-        let voices = Voices::new(Arc::new(open(speech, &cache)?), config.voices.clone());
-        let noise = match noise {
-            [] => None,
-            noise => Some(Pool::new(
-                Arc::new(open(noise, &cache)?),
-                config.voices.balance_exponent,
-            )),
-        };
-        let rooms = args.rir.as_deref().map(rooms).transpose()?;
-        Ok(Material {
-            voices,
-            noise,
-            rooms,
+    let build = |speech, noise| -> Result<Mixtures> {
+        Ok(Mixtures {
+            voices: corpus.voices(speech, &config.voices)?,
+            noise: corpus.noise(noise, &config.voices)?,
+            rooms: args.rir.as_deref().map(corpus::rooms).transpose()?,
             recipe: config.corruption.clone(),
         })
     };
     Ok((build(&speech, &noise)?, build(&valid_speech, &valid_noise)?))
 }
 
-fn open(listed: &[Listed], cache: &Path) -> Result<Pack> {
-    let bar = ProgressBar::new(0);
-    let pack = Pack::open(listed, cache, &bar)?;
-    bar.finish_and_clear();
-    let minutes = pack.clips().iter().map(|clip| clip.seconds()).sum::<f64>() / 60.0;
-    log::info!("{} files, {minutes:.0} minutes", pack.clips().len());
-    Ok(pack)
-}
-
-fn rooms(folder: &Path) -> Result<Rooms> {
-    let mut responses = Vec::new();
-    for entry in listing::read(&[folder.to_owned()])? {
-        let (samples, rate_hz) = decode::read_mono(&entry.path)?;
-        responses.push(resample(&samples, rate_hz, SAMPLE_RATE_HZ)?);
+fn pairs(checked: &Checked) -> (Pairs, Pairs) {
+    for (name, reason) in &checked.left_out {
+        log::warn!("left out: {name}: {reason}");
     }
-    Ok(Rooms::new(responses))
-}
-
-fn default_cache() -> Result<PathBuf> {
-    let from = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    match from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache"))) {
-        Some(folder) => Ok(folder.join("denoised")),
-        None => bail!("neither XDG_CACHE_HOME nor HOME is set: give --cache DIR"),
-    }
+    log::info!(
+        "{} pairs, {:.0} minutes; {} left out",
+        checked.pairs.count(),
+        checked.pairs.seconds() / 60.0,
+        checked.left_out.len()
+    );
+    checked.pairs.clone().hold_out()
 }

@@ -5,8 +5,9 @@ use rand_chacha::ChaCha8Rng;
 use realfft::num_complex::Complex;
 use serde::{Deserialize, Serialize};
 
+use super::RATE_HZ;
 use super::draw::{Span, uniform};
-use super::{RATE_HZ, fft};
+use crate::dsp::fft;
 
 /// Longest stretch from one FFT; longer noises are joined from several.
 const MAX_FFT_LEN: usize = 1 << 19;

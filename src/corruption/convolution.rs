@@ -2,7 +2,7 @@
 
 use realfft::num_complex::Complex;
 
-use super::fft;
+use crate::dsp::fft;
 
 /// Longest FFT: above it the working set leaves the cache and long files would cost gigabytes.
 const MAX_FFT_LEN: usize = 1 << 19;

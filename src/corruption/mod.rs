@@ -30,7 +30,6 @@ pub mod draw;
 pub mod drift;
 pub mod equaliser;
 pub mod fan;
-mod fft;
 pub mod file_noise;
 pub mod folder;
 pub mod hum;

@@ -123,6 +123,25 @@ impl LevelMeter {
         floored_db(self.noise_power())
     }
 
+    /// The level that `share` of the frames stay below, in dBFS.
+    pub fn percentile_db(&self, share: f64) -> f64 {
+        let total: u64 = self.histogram.iter().map(|bin| bin.0).sum();
+        let mut below = 0;
+        let reached = self.histogram.iter().position(|bin| {
+            below += bin.0;
+            below as f64 > share * total as f64
+        });
+        FLOOR_DB + reached.unwrap_or(0) as f64 / BINS_PER_DB
+    }
+
+    /// Share of the frames below `level_dbfs`.
+    pub fn share_below(&self, level_dbfs: f64) -> f64 {
+        let total: u64 = self.histogram.iter().map(|bin| bin.0).sum();
+        let bins = ((level_dbfs - FLOOR_DB) * BINS_PER_DB).clamp(0.0, BINS as f64) as usize;
+        let below: u64 = self.histogram[..bins].iter().map(|bin| bin.0).sum();
+        below as f64 / total.max(1) as f64
+    }
+
     /// Blind estimate of the ratio of speech to noise, in dB, from −20 to 100: the power of the
     /// active time without the noise, over that of the noise. Noise that pauses when the speech
     /// does escapes it.
@@ -220,6 +239,16 @@ mod tests {
             "{}",
             meter.snr_estimate_db()
         );
+    }
+
+    #[test]
+    fn percentiles_and_shares_of_a_tone_with_pauses() {
+        let mut meter = LevelMeter::new(RATE_HZ);
+        meter.push(&[sine(0.5, 3.0), sine(0.005, 1.0)].concat());
+        assert!((meter.percentile_db(0.05) - -49.03).abs() < 0.3);
+        assert!((meter.percentile_db(0.5) - -9.03).abs() < 0.3);
+        assert_eq!(meter.share_below(-30.0), 0.25);
+        assert_eq!(LevelMeter::new(RATE_HZ).percentile_db(0.5), FLOOR_DB);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Signal measures that depend on nothing else: levels, SI-SDR, spectrograms and delays.
 
+pub mod alignment;
 pub mod chirp;
+pub mod fft;
 pub mod level;
 pub mod si_sdr;
 pub mod spectrogram;

@@ -72,8 +72,11 @@ impl TensorFile {
         }
         let bytes = safetensors::serialize(views, Some(self.metadata))?;
         let file = PendingFile::new(path)?;
-        file.handle()?
+        let mut handle = file.handle()?;
+        // On the disk before the name points to it: what was there must not be lost for less.
+        handle
             .write_all(&bytes)
+            .and_then(|()| handle.sync_all())
             .with_context(|| format!("cannot write {}", path.display()))?;
         file.commit(true)
     }

@@ -1,4 +1,4 @@
-//! How training went: loss and SI-SDR over the updates, one above the other.
+//! How training went: loss, SI-SDR and learning rate over the updates, one above the other.
 
 use std::path::Path;
 
@@ -15,25 +15,30 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
-const SIZE: (u32, u32) = (1000, 800);
+const SIZE: (u32, u32) = (1000, 1100);
 
-/// Draws `loss` above `si_sdr_db`, both over the number of updates, into the PNG `path`.
-/// Values that are not finite are left out.
+/// Draws the three panels over the number of updates into the PNG `path`. Values that are not finite
+/// are left out.
 ///
 /// # Errors
 /// A path that cannot be written.
 pub fn training_curve(
     path: &Path,
-    title: &str,
     loss: &[Series],
     si_sdr_db: &[Series],
+    learning_rate: &[Series],
 ) -> Result<()> {
     save(path, SIZE, |area| {
-        let (upper, lower) = area
-            .titled(title, (FONT, 24))?
-            .split_vertically(SIZE.1 / 2 - 20);
-        panel(&upper, "loss", loss)?;
-        panel(&lower, "SI-SDR / dB", si_sdr_db)
+        let areas = area.titled("training", (FONT, 24))?.split_evenly((3, 1));
+        let panels = [
+            ("loss", loss),
+            ("SI-SDR / dB", si_sdr_db),
+            ("learning rate", learning_rate),
+        ];
+        areas
+            .iter()
+            .zip(panels)
+            .try_for_each(|(area, (label, series))| panel(area, label, series))
     })
 }
 

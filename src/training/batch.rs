@@ -1,4 +1,4 @@
-//! Batches of corrupted utterances, made by background threads ahead of the network.
+//! Batches of clips to learn from, made by background threads ahead of the network.
 //!
 //! Batch `n` follows from the seed and `n` alone, whichever thread makes it: a run that goes on
 //! after an interruption sees exactly the batches it would have seen.
@@ -7,25 +7,38 @@ use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, bounded};
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
-use super::pool::Pool;
-use super::voices::Voices;
 use crate::corruption::level::{active_rms, rms};
-use crate::corruption::{Recipe, Rooms, Sources};
 use crate::model::denormals::flush_denormals;
 
 /// Batches waiting per thread: enough to even out long and short draws.
 const AHEAD: usize = 2;
 
+/// One clip to learn from; both sides are as long as each other, at 48 kHz.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// What the network hears.
+    pub noisy: Vec<f32>,
+    /// What it should answer.
+    pub target: Vec<f32>,
+    /// Above this frequency the target of speech is not known, in Hz.
+    pub bandwidth_hz: f32,
+}
+
 /// Where examples come from.
+pub trait Examples: Send + Sync {
+    /// `len_samples` to learn from, by chance.
+    fn draw(&self, rng: &mut ChaCha8Rng, len_samples: usize) -> Example;
+}
+
+/// Everything a run learns from or is judged on.
 pub struct Material {
-    pub voices: Voices,
-    pub noise: Option<Pool>,
-    pub rooms: Option<Rooms>,
-    pub recipe: Recipe,
+    main: Box<dyn Examples>,
+    /// More, and the share of all clips that comes from it.
+    other: Option<(f64, Box<dyn Examples>)>,
 }
 
 /// Noisy and clean audio to learn from.
@@ -44,6 +57,33 @@ pub struct Batch {
 }
 
 impl Material {
+    /// All clips from `main`.
+    pub fn new(main: impl Examples + 'static) -> Self {
+        Self {
+            main: Box::new(main),
+            other: None,
+        }
+    }
+
+    /// `share` of the clips from `other`, the rest from `main`.
+    pub fn mixed(
+        main: impl Examples + 'static,
+        share: f64,
+        other: impl Examples + 'static,
+    ) -> Self {
+        Self {
+            other: Some((share, Box::new(other))),
+            ..Self::new(main)
+        }
+    }
+
+    fn draw(&self, rng: &mut ChaCha8Rng, len_samples: usize) -> Example {
+        match &self.other {
+            Some((share, other)) if rng.random_bool(*share) => other.draw(rng, len_samples),
+            _ => self.main.draw(rng, len_samples),
+        }
+    }
+
     /// Batch `number` of a run with this `seed`.
     pub fn batch(&self, seed: u64, number: u64, clips: usize, clip_samples: usize) -> Batch {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -51,25 +91,19 @@ impl Material {
         let mut noisy = Vec::with_capacity(clips * clip_samples);
         let mut target = Vec::with_capacity(clips * clip_samples);
         let (mut gain, mut bandwidth_hz, mut speech) = (Vec::new(), Vec::new(), Vec::new());
-        let sources = Sources {
-            noise: self.noise.as_ref().map(|pool| pool as _),
-            speech: Some(&self.voices),
-            rooms: self.rooms.as_ref(),
-        };
         for _ in 0..clips {
-            let utterance = self.voices.utterance(&mut rng, clip_samples);
-            let corrupted = self.recipe.corrupt(&utterance.samples, &sources, &mut rng);
-            let level = active_rms(&corrupted.target);
+            let example = self.draw(&mut rng, clip_samples);
+            let level = active_rms(&example.target);
             let reference = if level > 0.0 {
                 level
             } else {
-                rms(&corrupted.noisy)
+                rms(&example.noisy)
             };
             gain.push(1.0 / reference.max(1e-5));
-            bandwidth_hz.push(utterance.bandwidth_hz);
+            bandwidth_hz.push(example.bandwidth_hz);
             speech.push(if level > 0.0 { 1.0f32 } else { 0.0 });
-            noisy.extend_from_slice(&corrupted.noisy);
-            target.extend_from_slice(&corrupted.target);
+            noisy.extend_from_slice(&example.noisy);
+            target.extend_from_slice(&example.target);
         }
         let shape = [clips as i64, clip_samples as i64];
         Batch {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::Kind;
 
 use crate::corruption::Recipe;
+use crate::corruption::draw::Span;
 use crate::model::ModelConfig;
 use crate::model::conv::Statistics;
 
@@ -16,6 +17,10 @@ pub struct TrainingConfig {
     pub seed: u64,
     /// Optimiser steps until the learning rate has come down.
     pub updates: u64,
+    /// Time limit in minutes, from which the schedule follows instead of from `updates`; 0 for none.
+    pub minutes: f64,
+    /// Validations without a better one after which the run ends; 0 for never.
+    pub patience: u64,
     /// Clips per update, shared out to the replicas.
     pub batch_clips: usize,
     /// Length of a clip in seconds.
@@ -38,6 +43,8 @@ pub struct TrainingConfig {
     pub validation_clips: usize,
     pub loss: LossConfig,
     pub voices: VoicesConfig,
+    pub pairs: PairsConfig,
+    pub adaptation: AdaptationConfig,
     pub model: ModelConfig,
     pub corruption: Recipe,
 }
@@ -94,11 +101,53 @@ pub struct VoicesConfig {
     pub balance_exponent: f64,
 }
 
+/// How recorded pairs are used.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PairsConfig {
+    /// Share of the clips that are pairs, where there are voices to mix, too.
+    pub share: f64,
+    /// Share of the pairs whose level changes, both sides alike.
+    pub level_probability: f64,
+    pub level_db: Span,
+}
+
+/// How a model is adapted to one environment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdaptationConfig {
+    /// Share of the clips with the environment's noise; the rest replays what the model knew.
+    pub share: f64,
+    /// Ratio of active speech to the environment's noise, in dB.
+    pub snr_db: Span,
+}
+
+impl Default for PairsConfig {
+    fn default() -> Self {
+        Self {
+            share: 0.5,
+            level_probability: 0.5,
+            level_db: Span::new(-20.0, 10.0),
+        }
+    }
+}
+
+impl Default for AdaptationConfig {
+    fn default() -> Self {
+        Self {
+            share: 0.5,
+            snr_db: Span::new(-5.0, 20.0),
+        }
+    }
+}
+
 impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
             seed: 1,
             updates: 20_000,
+            minutes: 0.0,
+            patience: 0,
             batch_clips: 8,
             clip_seconds: 4.0,
             learning_rate: 1.5e-3,
@@ -111,6 +160,8 @@ impl Default for TrainingConfig {
             validation_clips: 48,
             loss: LossConfig::default(),
             voices: VoicesConfig::default(),
+            pairs: PairsConfig::default(),
+            adaptation: AdaptationConfig::default(),
             model: ModelConfig::default(),
             corruption: Recipe::default(),
         }
@@ -164,6 +215,17 @@ impl TrainingConfig {
             "clip_seconds must be 0.5 to 60"
         );
         ensure!(self.updates >= 1, "updates must be at least 1");
+        ensure!(
+            self.minutes >= 0.0 && self.minutes.is_finite(),
+            "minutes must be 0 (no limit) or more"
+        );
+        for (name, share) in [
+            ("pairs: share", self.pairs.share),
+            ("pairs: level_probability", self.pairs.level_probability),
+            ("adaptation: share", self.adaptation.share),
+        ] {
+            ensure!((0.0..=1.0).contains(&share), "{name} must be 0 to 1");
+        }
         ensure!(self.learning_rate > 0.0, "learning_rate must be positive");
         ensure!(
             (0.0..1.0).contains(&self.average_decay),

@@ -1,11 +1,12 @@
 //! The record of a run: a CSV row and a new curve picture at each validation.
 
-use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::pending_file::PendingFile;
 use crate::plot::curve::{Series, training_curve};
 
 /// One validation and what led to it.
@@ -67,8 +68,11 @@ impl Journal {
         for entry in &self.entries {
             writer.serialize(entry)?;
         }
-        fs::write(&self.csv, writer.into_inner()?)
+        let file = PendingFile::new(&self.csv)?;
+        file.handle()?
+            .write_all(&writer.into_inner()?)
             .with_context(|| format!("cannot write {}", self.csv.display()))?;
+        file.commit(true)?;
         let series = |name: &str, value: fn(&Entry) -> f64| Series {
             name: name.to_owned(),
             points: self
@@ -79,7 +83,6 @@ impl Journal {
         };
         training_curve(
             &self.picture,
-            "training",
             &[
                 series("training", |entry| entry.training_loss),
                 series("validation", |entry| entry.validation_loss),
@@ -88,6 +91,7 @@ impl Journal {
                 series("validation output", |entry| entry.validation_si_sdr_db),
                 series("validation input", |entry| entry.input_si_sdr_db),
             ],
+            &[series("learning rate", |entry| entry.learning_rate)],
         )
     }
 }

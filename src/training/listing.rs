@@ -1,4 +1,4 @@
-//! Which files to train on: a folder, or a list with what is known about each file.
+//! Which files to train on: a folder, a file, or a list with what is known about each file.
 //!
 //! A list is tab-separated text, one file a line, `#` starts a comment, paths relative to the list:
 //! `path  label  [bandwidth_hz]  [weight]`. The label is the speaker or the class of noise. In a
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use walkdir::WalkDir;
 
-const EXTENSIONS: [&str; 8] = ["wav", "flac", "mp3", "ogg", "oga", "m4a", "aac", "aiff"];
+use crate::audio::files::{EXTENSIONS, has_extension};
 
 /// One file of the training audio.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Listed {
     pub weight: f32,
 }
 
-/// Reads folders and lists.
+/// Reads folders, single recordings and lists.
 ///
 /// # Errors
 /// Names the folder without audio, the unreadable list or its wrong line.
@@ -35,6 +35,9 @@ pub fn read(sources: &[PathBuf]) -> Result<Vec<Listed>> {
         let before = listed.len();
         if source.is_dir() {
             listed.extend(folder(source)?);
+        } else if has_extension(source, &EXTENSIONS) {
+            ensure!(source.exists(), "{} does not exist", source.display());
+            listed.push(recording(source, source.display().to_string()));
         } else {
             listed.extend(list(source)?);
         }
@@ -71,25 +74,21 @@ fn folder(root: &Path) -> Result<Vec<Listed>> {
     for entry in WalkDir::new(root).follow_links(true).sort_by_file_name() {
         let entry = entry.with_context(|| format!("cannot list {}", root.display()))?;
         let path = entry.path();
-        let extension = path
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .unwrap_or_default();
-        if entry.file_type().is_file()
-            && EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
-        {
-            let label = path
-                .parent()
-                .map(|parent| parent.to_string_lossy().into_owned());
-            listed.push(Listed {
-                path: path.to_owned(),
-                label: label.unwrap_or_default(),
-                bandwidth_hz: None,
-                weight: 1.0,
-            });
+        if entry.file_type().is_file() && has_extension(path, &EXTENSIONS) {
+            let folder = path.parent().unwrap_or(root);
+            listed.push(recording(path, folder.display().to_string()));
         }
     }
     Ok(listed)
+}
+
+fn recording(path: &Path, label: String) -> Listed {
+    Listed {
+        path: path.to_owned(),
+        label,
+        bandwidth_hz: None,
+        weight: 1.0,
+    }
 }
 
 fn list(file: &Path) -> Result<Vec<Listed>> {

@@ -1,25 +1,34 @@
 //! Training: the program corrupts clean speech itself and learns to rebuild it.
 //!
-//! [`listing`] names the files, [`pack`] decodes them once, [`pool`] and [`voices`] make utterances
-//! of balanced, varied voices, [`batch`] corrupts them in the background, [`replica`] computes
-//! gradients of the [`loss`] (on [`compressed`] spectra), [`optimiser`] applies them (convolutions by
-//! [`muon`]), [`validation`] judges and [`trainer`] is the loop, which [`state`] lets go on after an
-//! interruption and [`journal`] writes down.
+//! [`listing`] names the files, [`corpus`] and [`pack`] decode them once. [`pool`] and [`voices`] make
+//! utterances of balanced, varied voices, which [`mixtures`] corrupt; [`pairs`] are recorded ones. [`batch`]
+//! draws from both in the background ([`adaptation`]: from one environment and the rest), [`replica`] computes gradients of the [`loss`] (on [`compressed`]
+//! spectra), [`optimiser`] applies them (convolutions by [`muon`]) and [`validation`] judges.
+//!
+//! [`trainer`] is the loop: [`time_budget`] plans it by minutes, [`divergence`] sees when it goes wrong,
+//! [`outputs`] writes its weights, [`state`] lets it go on after an interruption and [`journal`] writes it down.
 
+pub mod adaptation;
 pub mod batch;
 pub mod compressed;
 pub mod config;
+pub mod corpus;
+pub mod divergence;
 pub mod formant;
 pub mod journal;
 pub mod listing;
 pub mod loss;
 pub mod memory;
+pub mod mixtures;
 pub mod muon;
 pub mod optimiser;
+pub mod outputs;
 pub mod pack;
+pub mod pairs;
 pub mod pool;
 pub mod replica;
 pub mod state;
+pub mod time_budget;
 pub mod trainer;
 pub mod validation;
 pub mod voices;

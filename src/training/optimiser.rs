@@ -33,12 +33,6 @@ pub struct Optimiser {
 impl Optimiser {
     /// Starts from `weights`, of which those in `trainable` have gradients.
     pub fn new(weights: Named, trainable: &[String]) -> Self {
-        let copies = |weights: &Named| {
-            weights
-                .iter()
-                .map(|(name, w)| (name.clone(), w.copy()))
-                .collect()
-        };
         let zeros = |needed: fn(&Tensor) -> bool| {
             trainable
                 .iter()
@@ -54,6 +48,17 @@ impl Optimiser {
             second_moment,
             updates: 0,
             weights,
+        }
+    }
+
+    /// A copy that further updates leave alone.
+    pub fn copy(&self) -> Self {
+        Self {
+            weights: copies(&self.weights),
+            average: copies(&self.average),
+            first_moment: copies(&self.first_moment),
+            second_moment: copies(&self.second_moment),
+            updates: self.updates,
         }
     }
 
@@ -143,6 +148,14 @@ impl Optimiser {
             let _ = weight.addcdiv_(&(&*first * (-rate / correction_1)), &denominator);
         }
     }
+}
+
+/// Tensors that do not share the memory of `named`.
+pub fn copies(named: &Named) -> Named {
+    named
+        .iter()
+        .map(|(name, tensor)| (name.clone(), tensor.detach().copy()))
+        .collect()
 }
 
 /// Whether these are the weights of a hidden layer, `[out, in, kernel]` or, of a recurrence, `[out, in]`: the

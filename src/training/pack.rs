@@ -7,8 +7,8 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
@@ -51,7 +51,7 @@ struct Index {
 #[derive(Debug)]
 pub struct Pack {
     clips: Vec<Clip>,
-    samples: Mmap,
+    samples: Arc<Mmap>,
 }
 
 impl Pack {
@@ -96,8 +96,28 @@ impl Pack {
         );
         Ok(Self {
             clips: index.clips,
-            samples,
+            samples: Arc::new(samples),
         })
+    }
+
+    /// The first `share` of every clip, and the rest: to validate on another time of a noise that only
+    /// one recording holds.
+    pub fn split_in_time(&self, share: f64) -> (Self, Self) {
+        let part = |from: f64, to: f64| -> Self {
+            let cut = |clip: &Clip| {
+                let [from, to] = [from, to].map(|at| (clip.samples as f64 * at) as usize);
+                Clip {
+                    start: clip.start + from,
+                    samples: to - from,
+                    ..clip.clone()
+                }
+            };
+            Self {
+                clips: self.clips.iter().map(cut).collect(),
+                samples: Arc::clone(&self.samples),
+            }
+        };
+        (part(0.0, share), part(share, 1.0))
     }
 
     pub fn clips(&self) -> &[Clip] {

@@ -107,7 +107,7 @@ impl Clips for Pool {
 }
 
 /// Appends `piece`, overlapping the end of `audio` by at most `fade_samples` with constant power.
-fn append_faded(audio: &mut Vec<f32>, piece: &[f32], fade_samples: usize) {
+pub(super) fn append_faded(audio: &mut Vec<f32>, piece: &[f32], fade_samples: usize) {
     let fade = fade_samples.min(audio.len() / 2).min(piece.len() / 2);
     let start = audio.len() - fade;
     for (i, &sample) in piece[..fade].iter().enumerate() {

@@ -24,6 +24,32 @@ pub struct Progress {
     /// Lowest validation loss so far, and when.
     pub best_loss: Option<f64>,
     pub best_update: u64,
+    /// Validations since then.
+    #[serde(default)]
+    pub stale_validations: u64,
+    /// How often training diverged and was taken back.
+    #[serde(default)]
+    pub rollbacks: u64,
+}
+
+impl Progress {
+    /// Takes note of a validation's `loss`; whether it is the best so far.
+    pub fn is_better(&mut self, loss: f64) -> bool {
+        let better = self.best_loss.is_none_or(|best| loss < best);
+        if better {
+            self.best_loss = Some(loss);
+            self.best_update = self.updates;
+            self.stale_validations = 0;
+        } else {
+            self.stale_validations += 1;
+        }
+        better
+    }
+
+    /// Whether so many validations brought nothing better that the run should end.
+    pub fn has_stalled(&self) -> bool {
+        self.config.patience > 0 && self.stale_validations >= self.config.patience
+    }
 }
 
 /// Writes progress and optimiser.

@@ -1,6 +1,6 @@
 //! The training loop: batches to replicas, gradients to the optimiser, now and then a validation.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,11 +11,14 @@ use tch::{Device, nn};
 
 use super::batch::{Batch, Loader, Material};
 use super::config::TrainingConfig;
+use super::divergence::Watch;
 use super::journal::{Entry, Journal};
 use super::memory::keep_freed_memory;
-use super::optimiser::{Optimiser, learning_rate};
+use super::optimiser::{self, Optimiser, learning_rate};
+use super::outputs::{Outputs, state_path};
 use super::replica::{self, Gradients, Replica, Variables};
 use super::state::{self, Progress};
+use super::time_budget::TimeBudget;
 use super::validation::{Score, Validation};
 use crate::model::autoencoder::Autoencoder;
 use crate::model::checkpoint::{Checkpoint, TrainingSummary};
@@ -28,6 +31,8 @@ pub struct Run {
     pub replicas: usize,
     pub loader_threads: usize,
     pub validation_interval: Duration,
+    /// Whether to leave a state file behind, for [`Start::Resume`].
+    pub resumable: bool,
     pub training: Material,
     pub validation: Material,
 }
@@ -49,11 +54,6 @@ pub enum Outcome {
     Finished,
     /// Stopped by the flag; the state file has everything to go on.
     Interrupted,
-}
-
-/// Where the state of a run that writes `out` is kept.
-pub fn state_path(out: &Path) -> PathBuf {
-    out.with_extension("state.safetensors")
 }
 
 /// Sums since the last validation.
@@ -83,8 +83,17 @@ impl Sums {
     }
 }
 
+/// So often the weights are taken back before a run is given up.
+const MAX_ROLLBACKS: u64 = 4;
+
 struct Trainer {
-    run: RunFiles,
+    outputs: Outputs,
+    validation_interval: Duration,
+    /// With the number of updates at its beginning.
+    budget: Option<(TimeBudget, u64)>,
+    watch: Watch,
+    /// As of the last validation.
+    last_good: Optimiser,
     progress: Progress,
     optimiser: Optimiser,
     validation: Validation,
@@ -93,19 +102,17 @@ struct Trainer {
     bar: ProgressBar,
 }
 
-struct RunFiles {
-    out: PathBuf,
-    validation_interval: Duration,
-}
-
-/// Trains until the planned updates are done or `interrupted` is set.
+/// Trains until the planned updates or minutes are done, validation no longer improves, or
+/// `interrupted` is set.
 ///
 /// # Errors
-/// Files that cannot be read or written, a state that does not fit, or a loss that is not a number.
+/// Files that cannot be read or written, a state that does not fit, or training that diverges again
+/// and again.
 pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome> {
     keep_freed_memory();
     // Replicas are the parallelism; helpers of libtorch's own would spin beside them.
     tch::set_num_threads(1);
+    let fine_tuning = matches!(start, Start::FineTune(..));
     let (progress, optimiser) = begin(&run, start)?;
     let config = progress.config.clone();
     let shape = (config.batch_clips, config.clip_samples());
@@ -124,19 +131,28 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
     let mut trainer = Trainer {
         journal: Journal::open(&run.out, progress.updates)?,
         bar: progress_bar(&progress),
-        run: RunFiles {
-            out: run.out,
-            validation_interval: run.validation_interval,
-        },
+        outputs: Outputs::new(run.out, run.resumable),
+        validation_interval: run.validation_interval,
+        budget: TimeBudget::new(config.minutes, progress.running_seconds)
+            .map(|budget| (budget, progress.updates)),
+        watch: Watch::default(),
+        last_good: optimiser.copy(),
         progress,
         optimiser,
         validation,
         sums: Sums::start(),
     };
-    while trainer.progress.updates < config.updates {
+    if fine_tuning {
+        // What training does not improve must not replace what there was.
+        trainer.validate()?;
+    }
+    while trainer.progress.updates < trainer.progress.config.updates {
         if interrupted.load(Ordering::Relaxed) {
-            trainer.save_state()?;
+            trainer
+                .outputs
+                .save_state(&trainer.progress, &trainer.optimiser)?;
             trainer.bar.abandon();
+            trainer.outputs.finish(interrupted)?;
             return Ok(Outcome::Interrupted);
         }
         let batch = loader
@@ -144,12 +160,21 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
             .context("a loading thread has stopped; the message above says why")?;
         let gradients = compute(&replicas, batch, &trainer.optimiser)?;
         trainer.update(&gradients)?;
-        let due = trainer.sums.since.elapsed() >= trainer.run.validation_interval;
-        if due || trainer.progress.updates == config.updates {
+        let due = trainer.sums.since.elapsed() >= trainer.validation_interval;
+        if due || trainer.progress.updates >= trainer.progress.config.updates {
             trainer.validate()?;
+            if trainer.progress.has_stalled() {
+                log::info!(
+                    "stopping early: {} validations without a better one since update {}",
+                    trainer.progress.stale_validations,
+                    trainer.progress.best_update
+                );
+                break;
+            }
         }
     }
     trainer.bar.finish();
+    trainer.outputs.finish(interrupted)?;
     Ok(Outcome::Finished)
 }
 
@@ -176,6 +201,8 @@ fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
                 running_seconds: 0.0,
                 best_loss: None,
                 best_update: 0,
+                stale_validations: 0,
+                rollbacks: 0,
             };
             Ok((progress, Optimiser::new(weights, &trainable)))
         };
@@ -212,15 +239,21 @@ impl Trainer {
         let norm = self
             .optimiser
             .step(&gradients.gradients, &gradients.statistics, config);
-        if !gradients.loss.is_finite() && !norm.is_finite() {
-            bail!(
-                "the loss is not a number any more: lower learning_rate and start again from the best weights"
-            );
-        }
         let seconds = config.batch_clips as f64 * config.clip_samples() as f64
             / f64::from(config.model.sample_rate_hz);
         self.progress.updates = self.optimiser.updates;
         self.progress.audio_seconds += seconds;
+        if self.watch.diverged(gradients.loss, norm) {
+            return self.roll_back();
+        }
+        if let Some((budget, begun_at)) = &self.budget {
+            let updates = self.progress.updates;
+            self.progress.config.updates = budget.planned_updates(updates, updates - begun_at);
+            self.bar.set_length(self.progress.config.updates);
+        }
+        if !gradients.loss.is_finite() || !norm.is_finite() {
+            return Ok(());
+        }
         self.sums.updates += 1.0;
         self.sums.loss += gradients.loss;
         self.sums.sdr_db += gradients.sdr_db;
@@ -239,15 +272,60 @@ impl Trainer {
         Ok(())
     }
 
+    /// Goes on from the weights of the last validation with half the learning rate.
+    fn roll_back(&mut self) -> Result<()> {
+        let Progress {
+            updates,
+            best_update,
+            ..
+        } = self.progress;
+        self.progress.rollbacks += 1;
+        let config = &mut self.progress.config;
+        if self.progress.rollbacks > MAX_ROLLBACKS {
+            self.outputs.save_waiting();
+            let out = self.outputs.weights_path().display();
+            bail!(
+                "training has diverged {} times, at last at update {updates} with a peak learning rate of {:e}: \
+                 start with a lower learning_rate{}",
+                self.progress.rollbacks,
+                config.learning_rate,
+                match self.progress.best_loss {
+                    Some(_) => format!(
+                        "; the best weights, of update {best_update}, are kept in {out} (--init goes on from them)"
+                    ),
+                    None => String::new(),
+                }
+            );
+        }
+        config.learning_rate *= 0.5;
+        self.optimiser = Optimiser {
+            updates,
+            ..self.last_good.copy()
+        };
+        self.watch = Watch::default();
+        let message = format!(
+            "training diverged at update {updates}: back to the weights of the last validation, with half the \
+             learning rate ({:e} at its peak)",
+            config.learning_rate
+        );
+        self.bar.suspend(|| log::warn!("{message}"));
+        Ok(())
+    }
+
     fn validate(&mut self) -> Result<()> {
         let sums = std::mem::replace(&mut self.sums, Sums::start());
         let audio_seconds_per_second = sums.audio_rate();
         self.progress.running_seconds += sums.since.elapsed().as_secs_f64();
         let score = self.validation.score(&self.optimiser.average);
-        if self.progress.best_loss.is_none_or(|best| score.loss < best) {
-            self.progress.best_loss = Some(score.loss);
-            self.progress.best_update = self.progress.updates;
-            self.save_weights(score)?;
+        if !score.loss.is_finite() {
+            self.sums = Sums::start();
+            return self.roll_back();
+        }
+        self.last_good = self.optimiser.copy();
+        if self.progress.is_better(score.loss) {
+            self.outputs.keep_best(self.checkpoint(score));
+        } else {
+            self.outputs.save_waiting();
         }
         let entry = Entry {
             update: self.progress.updates,
@@ -273,19 +351,19 @@ impl Trainer {
                 entry.audio_seconds_per_second,
             );
         });
-        self.journal.add(entry)?;
-        self.save_state()?;
+        let kept = self.journal.add(entry);
+        let kept = kept.and_then(|()| self.outputs.save_state(&self.progress, &self.optimiser));
+        if let Err(error) = kept {
+            let message =
+                format!("{error:#}; training goes on, and the next validation tries again");
+            self.bar.suspend(|| log::warn!("{message}"));
+        }
         self.sums = Sums::start();
         Ok(())
     }
 
-    fn save_weights(&self, score: Score) -> Result<()> {
-        let copies = self
-            .optimiser
-            .average
-            .iter()
-            .map(|(name, t)| (name.clone(), t.shallow_clone()));
-        let checkpoint = Checkpoint {
+    fn checkpoint(&self, score: Score) -> Checkpoint {
+        Checkpoint {
             config: self.progress.config.model.clone(),
             summary: TrainingSummary {
                 program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -294,13 +372,8 @@ impl Trainer {
                 validation_loss: score.loss,
                 validation_si_sdr_db: score.si_sdr_db,
             },
-            tensors: copies.collect(),
-        };
-        checkpoint.save(&self.run.out)
-    }
-
-    fn save_state(&self) -> Result<()> {
-        state::save(&state_path(&self.run.out), &self.progress, &self.optimiser)
+            tensors: optimiser::copies(&self.optimiser.average),
+        }
     }
 }
 

@@ -1,0 +1,130 @@
+//! `denoised adapt`: a model for one room.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::training_run::{self, Prepared, RunFlags, split};
+use crate::audio::decode::read_mono;
+use crate::dataset::room::Room;
+use crate::model::checkpoint::Checkpoint;
+use crate::model::{Model, locate};
+use crate::training::corpus::Corpus;
+use crate::training::trainer::Start;
+use crate::training::{Outcome, adaptation, listing};
+
+/// Adapt the model to the noise of one environment, in minutes.
+///
+/// Fine-tunes the shipped weights on clean speech in that noise, and rehearses other noise meanwhile, so
+/// that they get better there and not worse elsewhere. Use the result with --model FILE. `denoised
+/// capture-noise` records the noise.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The environment without speech: recordings, or folders of them; a minute is enough
+    #[arg(
+        long,
+        required_unless_present = "print_config",
+        value_name = "FILE|DIR"
+    )]
+    noise: Vec<PathBuf>,
+    /// Clean speech of any voices, best yours among them: folders (one per speaker), or lists as for train;
+    /// ten minutes are enough
+    #[arg(long, value_name = "DIR|LIST")]
+    speech: Vec<PathBuf>,
+    /// Minutes to train for; the longer, the better
+    #[arg(long, value_name = "MINUTES", default_value_t = 15.0)]
+    minutes: f64,
+    /// Weights to start from [default: the shipped ones]
+    #[arg(long, value_name = "FILE")]
+    init: Option<PathBuf>,
+    /// Weights file to write
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        required_unless_present = "print_config"
+    )]
+    out: Option<PathBuf>,
+    /// Recipe in TOML, as for train, instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the whole recipe that would be used, with every default, and end
+    #[arg(long)]
+    print_config: bool,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    run: RunFlags,
+}
+
+/// Validations per run: the best weights are chosen among so many.
+const VALIDATIONS: f64 = 12.0;
+/// The beginning of each noise file is judged.
+const LISTENED_SECONDS: usize = 60;
+
+/// Warns of noise that is not good to adapt to. What cannot be decoded is told when it is packed.
+fn listen_to(path: &Path, model: &Model) {
+    let examined = read_mono(path).and_then(|(samples, rate_hz)| {
+        let first = (LISTENED_SECONDS * rate_hz as usize).min(samples.len());
+        Room::examine(&samples[..first], rate_hz, model)
+    });
+    for problem in examined.map(|room| room.problems()).unwrap_or_default() {
+        log::warn!("{}: {problem}", path.display());
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let mut config = training_run::recipe(args.config.as_deref(), adaptation::RECIPE)?;
+    ensure!(args.minutes > 0.0, "--minutes must be positive");
+    config.minutes = args.minutes;
+    config.seed = args.seed.unwrap_or(config.seed);
+    config.validate()?;
+    if args.print_config {
+        print!("{}", toml::to_string(&config)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let out = args.out.context("--out is missing")?;
+    ensure!(
+        args.run.force || !out.exists(),
+        "{} exists: choose another --out, or --force to replace it",
+        out.display()
+    );
+    ensure!(
+        !args.speech.is_empty(),
+        "adapting needs clean speech to mix with the noise, and the program brings none: give --speech DIR \
+         with ten minutes of anybody's, such as recordings of your own voice in a quiet room"
+    );
+    let init = match args.init {
+        Some(path) => path,
+        None => locate::default_path()?,
+    };
+    let checkpoint = Checkpoint::load(&init, args.run.device)?;
+
+    let noise = listing::read(&args.noise)?;
+    let model = Model::from_checkpoint(&checkpoint, args.run.device)?;
+    noise.iter().for_each(|file| listen_to(&file.path, &model));
+    let corpus = Corpus::new(args.run.cache.clone())?;
+    let noise = corpus.open(&noise)?;
+    let (training, validation) = split(&args.speech, &[])?;
+    let voices = [
+        corpus.voices(&training, &config.voices)?,
+        corpus.voices(&validation, &config.voices)?,
+    ];
+    let prepared = Prepared {
+        out: out.clone(),
+        material: adaptation::material(&noise, voices, &config)?,
+        start: Start::FineTune(Box::new(config), checkpoint),
+        validation_interval: Duration::from_secs_f64(args.minutes * 60.0 / VALIDATIONS),
+        resumable: false,
+    };
+    let outcome = training_run::launch(&args.run, prepared)?;
+    println!("{}: use it with --model", out.display());
+    Ok(match outcome {
+        Outcome::Finished => ExitCode::SUCCESS,
+        Outcome::Interrupted => training_run::interrupted("the best weights so far are kept"),
+    })
+}

@@ -1,0 +1,85 @@
+//! Making a model better in one environment without making it worse elsewhere.
+//!
+//! Fine-tuning on one noise alone forgets the others. So only a share of the clips has the
+//! environment's noise; the rest replays the general recipe with synthetic noises (rehearsal, Robins,
+//! 1995). Normalisation keeps its running statistics, because those of one environment are not
+//! everyone's, and the weights of before count as the first candidate for the best.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+
+use super::batch::Material;
+use super::config::TrainingConfig;
+use super::mixtures::Mixtures;
+use super::pack::Pack;
+use super::pool::Pool;
+use super::voices::Voices;
+use crate::corruption::Recipe;
+use crate::corruption::draw::{Probability, Span};
+use crate::corruption::file_noise::FileNoise;
+use crate::corruption::noise::{Kind, Noise};
+use crate::corruption::room::Room;
+
+/// The recipe of `denoised adapt`.
+pub const RECIPE: &str = include_str!("../../models/adapt.toml");
+/// The end of the environment's recording is for validation.
+const TRAINING_SHARE: f64 = 0.8;
+/// Less noise is learned by heart.
+const MIN_NOISE_SECONDS: f64 = 5.0;
+
+/// Training and validation material from the environment's `noise` and clean voices for both.
+///
+/// # Errors
+/// Too little noise.
+pub fn material(
+    noise: &Pack,
+    [training, validation]: [Voices; 2],
+    config: &TrainingConfig,
+) -> Result<(Material, Material)> {
+    let seconds: f64 = noise.clips().iter().map(|clip| clip.seconds()).sum();
+    ensure!(
+        seconds >= MIN_NOISE_SECONDS,
+        "the noise is {seconds:.1} s long: record at least {MIN_NOISE_SECONDS:.0} s of it, better a minute"
+    );
+    let (early, late) = noise.split_in_time(TRAINING_SHARE);
+    let build = |voices: Voices, noise: Pack| {
+        let mixtures = |noise: Option<Pool>, recipe: Recipe| Mixtures {
+            voices: voices.clone(),
+            noise,
+            rooms: None,
+            recipe,
+        };
+        let pool = Pool::new(Arc::new(noise), config.voices.balance_exponent);
+        Material::mixed(
+            mixtures(None, config.corruption.clone()),
+            config.adaptation.share,
+            mixtures(Some(pool), environment(config)),
+        )
+    };
+    Ok((build(training, early), build(validation, late)))
+}
+
+/// The general recipe with the environment as its only noise: hardly varied, since it is known.
+fn environment(config: &TrainingConfig) -> Recipe {
+    let general = &config.corruption;
+    let file = FileNoise {
+        second: Probability::NEVER,
+        speed_probability: Probability::new(0.3),
+        speed: Span::new(0.94, 1.06),
+        ..general.noise.file.clone()
+    };
+    Recipe {
+        noise: Noise {
+            snr_db: config.adaptation.snr_db,
+            weights: BTreeMap::from([(Kind::File, 1.0)]),
+            another: Probability::NEVER,
+            file,
+            // The recording has its room in it.
+            room: Room::off(),
+            ..general.noise.clone()
+        },
+        ..general.clone()
+    }
+}
