@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use denoised::model::ModelConfig;
 use denoised::model::checkpoint::Checkpoint;
-use denoised::model::conv::Statistics;
 use denoised::model::tensor_file::TensorFile;
 use denoised::training::batch::Material;
 use denoised::training::mixtures::Mixtures;
@@ -16,7 +15,7 @@ use denoised::training::trainer::{Run, Start};
 use denoised::training::voices::Voices;
 use denoised::training::{Outcome, TrainingConfig, listing, train};
 use indicatif::ProgressBar;
-use tch::{Device, Tensor};
+use tch::Device;
 
 /// First weights come from libtorch's one random generator: runs at the same time would share it.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -215,7 +214,6 @@ fn a_run_ends_when_validation_stalls_or_time_is_up() {
         learning_rate: 1e-30,
         weight_decay: 0.0,
         average_decay: 0.0,
-        statistics: Statistics::Running,
         patience: 3,
         ..tiny()
     };
@@ -267,15 +265,8 @@ fn training_learns_and_fine_tuning_starts_from_what_was_learned() {
     let gentle = TrainingConfig {
         updates: 2,
         learning_rate: 1e-5,
-        statistics: Statistics::Running,
         ..config
     };
-    let kept = checkpoint.tensors.iter();
-    let kept: Vec<(String, Tensor)> = kept
-        .filter(|(name, _)| name.contains("running"))
-        .map(|(name, tensor)| (name.clone(), tensor.copy()))
-        .collect();
-    assert!(!kept.is_empty());
     let start = Start::FineTune(Box::new(gentle.clone()), checkpoint);
     train(
         run(folder.path(), "second.safetensors", &gentle),
@@ -288,11 +279,6 @@ fn training_learns_and_fine_tuning_starts_from_what_was_learned() {
         second < 1.1 * learned.abs() + learned,
         "{second} after {learned}"
     );
-    let tuned = folder.path().join("second.safetensors");
-    let tuned = Checkpoint::load(&tuned, Device::Cpu).unwrap();
-    for (name, tensor) in kept {
-        assert!(tensor.equal(&tuned.tensors[&name]), "{name} has changed");
-    }
 }
 
 #[test]

@@ -73,8 +73,8 @@ pub struct Noise {
 impl Default for Noise {
     fn default() -> Self {
         Self {
-            snr_db: Span::new(-5.0, 20.0),
-            high_snr_probability: Probability::new(0.2),
+            snr_db: Span::new(-5.0, 16.0),
+            high_snr_probability: Probability::new(0.12),
             high_snr_db: Span::new(20.0, 40.0),
             weights: BTreeMap::from([
                 (Kind::File, 0.58),

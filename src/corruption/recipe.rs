@@ -47,8 +47,8 @@ pub struct Recipe {
 impl Default for Recipe {
     fn default() -> Self {
         Self {
-            untouched: Probability::new(1.0 / 12.0),
-            speech_free: Probability::new(0.04),
+            untouched: Probability::new(0.06),
+            speech_free: Probability::new(0.03),
             equaliser: Equaliser::default(),
             band_limit: BandLimit::default(),
             room: Room::default(),

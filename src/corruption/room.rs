@@ -34,7 +34,7 @@ pub struct Room {
 impl Default for Room {
     fn default() -> Self {
         Self {
-            probability: Probability::new(0.4),
+            probability: Probability::new(0.1),
             measured: Probability::new(0.2),
             rt60_s: Span::new(0.1, 0.8),
             distance_m: Span::new(0.2, 3.0),

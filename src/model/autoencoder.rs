@@ -6,7 +6,7 @@ use tch::{Kind, Tensor, nn};
 
 use super::bands::Bands;
 use super::config::ModelConfig;
-use super::conv::{History, Statistics};
+use super::conv::History;
 use super::features::{Features, RunningMean};
 use super::filter::{PastSpectrum, SpectralFilter};
 use super::network::{Network, Pass};
@@ -54,19 +54,19 @@ impl Autoencoder {
 
     /// Whole clips from their first frame: noisy spectra in, clean ones out.
     /// `precision` is that of the network's activations; features and filter are always 32-bit.
-    pub fn forward(&self, noisy: &Tensor, statistics: Statistics, precision: Kind) -> Tensor {
+    pub fn forward(&self, noisy: &Tensor, precision: Kind) -> Tensor {
         let past = &mut self.filter.past(noisy.size()[0]);
         self.run(
             noisy,
             &mut RunningMean::default(),
-            Pass::Clip(statistics, precision),
+            Pass::Clip(precision),
             past,
         )
     }
 
     /// Makes the weights ready for [`Self::step`]; training is over for them.
-    pub fn fold(&mut self) {
-        self.network.fold();
+    pub fn flatten(&mut self) {
+        self.network.flatten();
     }
 
     /// The state before the first frame of a stream.
@@ -93,7 +93,7 @@ impl Autoencoder {
         past: &mut PastSpectrum,
     ) -> Tensor {
         let precision = match pass {
-            Pass::Clip(_, precision) => precision,
+            Pass::Clip(precision) => precision,
             Pass::Stream(..) => Kind::Float,
         };
         let features = self.features.extract(noisy, mean).to_kind(precision);

@@ -19,7 +19,7 @@ pub struct Card {
     pub name: String,
     pub path: PathBuf,
     pub bytes: u64,
-    /// Trained values, running statistics not counted.
+    /// Trained values.
     pub parameters: usize,
     /// Values per frame in the bottleneck.
     pub latent: i64,

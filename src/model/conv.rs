@@ -1,18 +1,19 @@
 //! Causal 1-D convolution along frames: the main building block of the network.
 //!
+//! Nothing is normalised: with the statistics of the few clips of a batch a network learns to rely on
+//! what it does not know in use, and with fixed ones normalisation does nothing.
+//!
 //! The same weights run three ways with equal results: on whole clips (zeros before the start), on
 //! chunks (the frames before come from a [`History`]) and on one frame, as a matrix-vector product
 //! over gathered frames, which costs a third of a convolution call. On one frame a tensor operation
 //! costs more than its arithmetic, so all but the product works on plain slices.
 
-use serde::{Deserialize, Serialize};
 use tch::nn::{self, Init};
 use tch::{Device, Kind, Tensor};
 
 use super::slices::{values, values_mut};
 
-/// Convolution, then batch normalisation unless folded away, then ReLU unless linear;
-/// `[batch, in, frames]` to `[batch, out, frames]`.
+/// Convolution, then ReLU unless linear; `[batch, in, frames]` to `[batch, out, frames]`.
 #[derive(Debug)]
 pub struct CausalConv {
     /// `[out, in, kernel]`.
@@ -20,85 +21,40 @@ pub struct CausalConv {
     /// `[out]`.
     bias: Tensor,
     dilation: i64,
-    norm: Option<BatchNorm>,
     relu: bool,
-    /// `weight` as `[out, kernel * in]` for single frames; made when folding.
+    /// `weight` as `[out, kernel * in]` for single frames; made by [`Self::flatten`].
     flat_weight: Option<Tensor>,
 }
 
-/// Batch normalisation over batch and frames (Ioffe and Szegedy, 2015); its shift is the convolution's bias.
-#[derive(Debug)]
-struct BatchNorm {
-    scale: Tensor,
-    running_mean: Tensor,
-    running_var: Tensor,
-}
-
-const NORM_EPSILON: f64 = 1e-5;
-const NORM_MOMENTUM: f64 = 0.02;
-
-/// What batch normalisation normalises with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Statistics {
-    /// The batch's own, which are taken into the running ones.
-    #[default]
-    Batch,
-    /// The running ones, as a stream does; they stay as they are.
-    Running,
-}
-
 impl CausalConv {
-    /// A normalised layer with a ReLU (He initialisation, 2015).
+    /// A layer with a ReLU (He initialisation, 2015).
     pub fn new(path: nn::Path, input: i64, output: i64, kernel: i64, dilation: i64) -> Self {
-        let norm = BatchNorm {
-            scale: (&path / "norm").var("scale", &[output], Init::Const(1.0)),
-            running_mean: (&path / "norm").zeros_no_train("running_mean", &[output]),
-            running_var: (&path / "norm").ones_no_train("running_var", &[output]),
-        };
         let deviation = (2.0 / (input * kernel) as f64).sqrt();
-        Self::with_norm(
-            path,
-            [output, input, kernel],
-            dilation,
-            deviation,
-            Some(norm),
-        )
+        Self {
+            relu: true,
+            ..Self::affine(path, [output, input, kernel], dilation, deviation)
+        }
     }
 
-    /// A layer without normalisation and ReLU, for the latent and the outputs.
+    /// A layer of kernel 1 without ReLU, for the latent and the outputs.
     pub fn linear(path: nn::Path, input: i64, output: i64, deviation: f64) -> Self {
-        Self::with_norm(path, [output, input, 1], 1, deviation, None)
+        Self::affine(path, [output, input, 1], 1, deviation)
     }
 
-    fn with_norm(
-        path: nn::Path,
-        shape: [i64; 3],
-        dilation: i64,
-        stdev: f64,
-        norm: Option<BatchNorm>,
-    ) -> Self {
+    fn affine(path: nn::Path, shape: [i64; 3], dilation: i64, stdev: f64) -> Self {
         Self {
             weight: path.var("weight", &shape, Init::Randn { mean: 0.0, stdev }),
             bias: path.var("bias", &[shape[0]], Init::Const(0.0)),
             dilation,
-            relu: norm.is_some(),
-            norm,
+            relu: false,
             flat_weight: None,
         }
     }
 
-    /// Moves the normalisation into weight and bias, and lays the weight out for single frames.
-    pub fn fold(&mut self) {
-        tch::no_grad(|| {
-            if let Some(norm) = self.norm.take() {
-                let factor = &norm.scale / (&norm.running_var + NORM_EPSILON).sqrt();
-                self.bias = &self.bias - &norm.running_mean * &factor;
-                self.weight = &self.weight * factor.view([-1, 1, 1]);
-            }
-            let flat = self.weight.permute([0, 2, 1]).flatten(1, 2).contiguous();
-            self.flat_weight = Some(flat);
-        });
+    /// Lays the weight out for [`Self::step`]; training is over for it.
+    pub fn flatten(&mut self) {
+        let flat = tch::no_grad(|| self.weight.permute([0, 2, 1]).flatten(1, 2).contiguous());
+        self.flat_weight = Some(flat);
     }
 
     /// The frames a streaming caller must keep for this layer.
@@ -109,35 +65,17 @@ impl CausalConv {
 
     /// Whole clips: zeros stand before the first frame; `shortcut` is added before the ReLU.
     /// Computes in the precision of `input`.
-    pub fn forward(
-        &self,
-        input: &Tensor,
-        shortcut: Option<&Tensor>,
-        statistics: Statistics,
-    ) -> Tensor {
+    pub fn forward(&self, input: &Tensor, shortcut: Option<&Tensor>) -> Tensor {
         let context = (self.weight.size()[2] - 1) * self.dilation;
         let padded = if context > 0 {
             input.constant_pad_nd([context, 0])
         } else {
             input.shallow_clone()
         };
-        let output = match &self.norm {
-            None => self.convolve(&padded, Some(&self.bias.to_kind(input.kind()))),
-            Some(norm) => self.convolve(&padded, None).batch_norm(
-                Some(&norm.scale),
-                Some(&self.bias),
-                Some(&norm.running_mean),
-                Some(&norm.running_var),
-                statistics == Statistics::Batch,
-                NORM_MOMENTUM,
-                NORM_EPSILON,
-                true,
-            ),
-        };
-        self.activate(output, shortcut)
+        self.activate(self.convolve(&padded), shortcut)
     }
 
-    /// The next frames `[1, in, frames]` of a stream, with their `shortcut`. The layer must be folded.
+    /// The next frames `[1, in, frames]` of a stream, with their `shortcut`.
     pub fn step(&self, input: &Tensor, shortcut: Option<&Tensor>, history: &mut History) -> Tensor {
         match &self.flat_weight {
             Some(weight) if input.size()[2] == 1 && input.device() == Device::Cpu => {
@@ -148,7 +86,7 @@ impl CausalConv {
                 output.view([1, -1, 1])
             }
             _ => {
-                let output = self.convolve(&history.prepend(input), Some(&self.bias));
+                let output = self.convolve(&history.prepend(input));
                 self.activate(output, shortcut)
             }
         }
@@ -175,9 +113,9 @@ impl CausalConv {
         }
     }
 
-    fn convolve(&self, padded: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let weight = self.weight.to_kind(padded.kind());
-        padded.conv1d(&weight, bias, 1, 0, self.dilation, 1)
+    fn convolve(&self, padded: &Tensor) -> Tensor {
+        let [weight, bias] = [&self.weight, &self.bias].map(|t| t.to_kind(padded.kind()));
+        padded.conv1d(&weight, Some(&bias), 1, 0, self.dilation, 1)
     }
 }
 

@@ -8,7 +8,7 @@ use std::slice::IterMut;
 use tch::{Kind, Tensor, nn};
 
 use super::config::ModelConfig;
-use super::conv::{CausalConv, History, Statistics};
+use super::conv::{CausalConv, History};
 use super::features::Features;
 use super::filter::SpectralFilter;
 use super::recurrence::{Memory, Recurrence};
@@ -31,7 +31,7 @@ pub struct Network {
 /// How the layers run: over whole clips, or over the next frames of one stream.
 pub enum Pass<'a> {
     /// Whole clips, computed in this precision.
-    Clip(Statistics, Kind),
+    Clip(Kind),
     Stream(IterMut<'a, History>, IterMut<'a, Memory>),
 }
 
@@ -47,7 +47,7 @@ impl Pass<'_> {
 
     fn run(&mut self, conv: &CausalConv, input: &Tensor, shortcut: Option<&Tensor>) -> Tensor {
         match self {
-            Pass::Clip(statistics, _) => conv.forward(input, shortcut, *statistics),
+            Pass::Clip(_) => conv.forward(input, shortcut),
             Pass::Stream(histories, _) => conv.step(
                 input,
                 shortcut,
@@ -60,7 +60,7 @@ impl Pass<'_> {
 
     fn recurrence(&mut self, recurrence: &Recurrence, input: &Tensor) -> Tensor {
         match self {
-            Pass::Clip(..) => recurrence.forward(input, &mut recurrence.memory(input.size()[0])),
+            Pass::Clip(_) => recurrence.forward(input, &mut recurrence.memory(input.size()[0])),
             Pass::Stream(_, memories) => recurrence.forward(
                 input,
                 memories
@@ -157,8 +157,8 @@ impl Network {
         self.recurrences.iter().map(one).collect()
     }
 
-    /// Makes the network ready for streaming, see [`CausalConv::fold`].
-    pub fn fold(&mut self) {
+    /// Makes the network ready for streaming, see [`CausalConv::flatten`].
+    pub fn flatten(&mut self) {
         let Self {
             encoder,
             bottleneck,
@@ -175,7 +175,7 @@ impl Network {
             .chain(context)
             .chain(decoder)
             .chain(singles)
-            .for_each(CausalConv::fold);
+            .for_each(CausalConv::flatten);
     }
 
     fn layers(&self) -> impl Iterator<Item = &CausalConv> {

@@ -46,7 +46,7 @@ impl Model {
         let variables = nn::VarStore::new(device);
         let mut autoencoder = Autoencoder::new(variables.root(), &checkpoint.config);
         checkpoint.copy_into(variables.variables())?;
-        autoencoder.fold();
+        autoencoder.flatten();
         let weights = Weights {
             config: checkpoint.config.clone(),
             summary: checkpoint.summary.clone(),
@@ -78,7 +78,7 @@ impl Model {
         &self.weights.summary
     }
 
-    /// Trained values in the network, running statistics not counted.
+    /// Trained values in the network.
     pub fn weight_count(&self) -> usize {
         self.weights.weight_count
     }
@@ -165,7 +165,7 @@ mod tests {
     use crate::model::denormals::flush_denormals;
     use crate::model::tensor_file::Named;
 
-    /// Random weights, with normalisation statistics that folding must respect.
+    /// Random weights.
     fn untrained() -> Model {
         tch::manual_seed(7);
         let config = ModelConfig {
@@ -175,15 +175,7 @@ mod tests {
         };
         let variables = nn::VarStore::new(Device::Cpu);
         Autoencoder::new(variables.root(), &config);
-        let mut tensors: Named = variables.variables().into_iter().collect();
-        for (name, tensor) in &mut tensors {
-            let _guard = tch::no_grad_guard();
-            if name.contains("running_mean") {
-                let _ = tensor.uniform_(-0.5, 0.5);
-            } else if name.contains("running_var") {
-                let _ = tensor.uniform_(0.5, 2.0);
-            }
-        }
+        let tensors: Named = variables.variables().into_iter().collect();
         let checkpoint = Checkpoint {
             config,
             summary: TrainingSummary::default(),

@@ -2,8 +2,7 @@
 //!
 //! Fine-tuning on one noise alone forgets the others. So only a share of the clips has the
 //! environment's noise; the rest replays the general recipe with synthetic noises (rehearsal, Robins,
-//! 1995). Normalisation keeps its running statistics, because those of one environment are not
-//! everyone's, and the weights of before count as the first candidate for the best.
+//! 1995). The weights of before count as the first candidate for the best.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,7 +7,6 @@ use tch::Kind;
 use crate::corruption::Recipe;
 use crate::corruption::draw::Span;
 use crate::model::ModelConfig;
-use crate::model::conv::Statistics;
 
 /// Everything that decides what a training run computes, given its audio.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,9 +35,6 @@ pub struct TrainingConfig {
     pub average_decay: f64,
     /// What the network computes in; weights and loss are always 32-bit.
     pub precision: Precision,
-    /// What normalisation uses. A batch's own statistics make a start; but with few clips they tell the
-    /// network things that it will not know in use, and `running` trains it for that.
-    pub statistics: Statistics,
     /// Fixed validation mixtures.
     pub validation_clips: usize,
     pub loss: LossConfig,
@@ -145,18 +141,17 @@ impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
             seed: 1,
-            updates: 20_000,
+            updates: 15_000,
             minutes: 0.0,
             patience: 0,
-            batch_clips: 8,
+            batch_clips: 4,
             clip_seconds: 4.0,
-            learning_rate: 1.5e-3,
-            warmup_updates: 500,
-            weight_decay: 0.01,
+            learning_rate: 1.2e-3,
+            warmup_updates: 300,
+            weight_decay: 0.02,
             gradient_norm: 1.0,
             average_decay: 0.999,
             precision: Precision::default(),
-            statistics: Statistics::default(),
             validation_clips: 48,
             loss: LossConfig::default(),
             voices: VoicesConfig::default(),
@@ -172,11 +167,11 @@ impl Default for LossConfig {
     fn default() -> Self {
         Self {
             magnitude: 1.0,
-            complex: 1.0,
-            speech_removed: 2.0,
+            complex: 0.1,
+            speech_removed: 1.5,
             other_resolution: 0.5,
             resolutions_samples: vec![256, 512, 2048],
-            waveform_per_db: 0.02,
+            waveform_per_db: 0.001,
         }
     }
 }
@@ -184,10 +179,10 @@ impl Default for LossConfig {
 impl Default for VoicesConfig {
     fn default() -> Self {
         Self {
-            speed_probability: 0.8,
+            speed_probability: 0.5,
             speed_min: 0.78,
             speed_max: 1.28,
-            formant_probability: 0.3,
+            formant_probability: 0.15,
             formant_min: 0.85,
             formant_max: 1.18,
             balance_exponent: 0.5,

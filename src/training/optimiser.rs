@@ -19,7 +19,7 @@ const EPSILON: f64 = 1e-8;
 /// The weights and what the optimiser knows of each.
 #[derive(Debug)]
 pub struct Optimiser {
-    /// The weights themselves, trainable ones and running statistics.
+    /// The weights themselves.
     pub weights: Named,
     /// Moving average of all of `weights`: what is validated and saved.
     pub average: Named,
@@ -31,12 +31,12 @@ pub struct Optimiser {
 }
 
 impl Optimiser {
-    /// Starts from `weights`, of which those in `trainable` have gradients.
-    pub fn new(weights: Named, trainable: &[String]) -> Self {
+    /// Starts from `weights`.
+    pub fn new(weights: Named) -> Self {
         let zeros = |needed: fn(&Tensor) -> bool| {
-            trainable
+            weights
                 .iter()
-                .map(|name| (name.clone(), weights[name].zeros_like()))
+                .map(|(name, weight)| (name.clone(), weight.zeros_like()))
                 .filter(|(_, weight)| needed(weight))
                 .collect()
         };
@@ -62,9 +62,9 @@ impl Optimiser {
         }
     }
 
-    /// One update from `gradients` of the trainable weights and new running statistics; gives the
-    /// gradient's norm before clipping. A gradient that is not finite changes nothing.
-    pub fn step(&mut self, gradients: &Named, statistics: &Named, config: &TrainingConfig) -> f64 {
+    /// One update from `gradients`; gives their norm before clipping. One that is not finite changes
+    /// nothing.
+    pub fn step(&mut self, gradients: &Named, config: &TrainingConfig) -> f64 {
         let _guard = tch::no_grad_guard();
         let squares: Vec<Tensor> = gradients
             .values()
@@ -82,11 +82,6 @@ impl Optimiser {
         let rate = learning_rate(self.updates, config);
         self.step_muon(gradients, scale, rate, config);
         self.step_adam(gradients, scale, rate, config);
-        for (name, value) in statistics {
-            if let Some(weight) = self.weights.get_mut(name) {
-                weight.copy_(value);
-            }
-        }
         let young = (1.0 + self.updates as f64) / (10.0 + self.updates as f64);
         let decay = config.average_decay.min(young);
         for (name, average) in &mut self.average {
@@ -141,7 +136,7 @@ impl Optimiser {
             let _ = first.lerp_(&gradient, 1.0 - BETA_1);
             let _ = second.lerp_(&gradient.square(), 1.0 - BETA_2);
             let denominator = (&*second / correction_2).sqrt() + EPSILON;
-            // Biases and normalisation are not decayed.
+            // Biases are not decayed.
             if weight.dim() > 1 {
                 let _ = weight.g_mul_scalar_(1.0 - rate * config.weight_decay);
             }
@@ -204,8 +199,8 @@ mod tests {
             ..TrainingConfig::default()
         };
         let named = |values: &[f32]| Named::from([("w".to_owned(), Tensor::from_slice(values))]);
-        let mut optimiser = Optimiser::new(named(&[1.0, 1.0]), &["w".to_owned()]);
-        let norm = optimiser.step(&named(&[0.3, -0.4]), &Named::new(), &config);
+        let mut optimiser = Optimiser::new(named(&[1.0, 1.0]));
+        let norm = optimiser.step(&named(&[0.3, -0.4]), &config);
         assert!((norm - 0.5).abs() < 1e-6);
         let weights = Vec::<f32>::try_from(&optimiser.weights["w"]).unwrap();
         assert!(
@@ -226,14 +221,10 @@ mod tests {
             "w".to_owned(),
             Tensor::zeros([1], (Kind::Float, Device::Cpu)),
         )]);
-        let mut optimiser = Optimiser::new(start, &["w".to_owned()]);
+        let mut optimiser = Optimiser::new(start);
         for _ in 0..400 {
             let gradient = (&optimiser.weights["w"] - 3.0) * 2.0;
-            optimiser.step(
-                &Named::from([("w".to_owned(), gradient)]),
-                &Named::new(),
-                &config,
-            );
+            optimiser.step(&Named::from([("w".to_owned(), gradient)]), &config);
         }
         assert!((optimiser.weights["w"].double_value(&[0]) - 3.0).abs() < 0.05);
     }
@@ -248,12 +239,12 @@ mod tests {
         };
         let kernel = |value: f64| Tensor::full([4, 5, 3], value, (Kind::Float, Device::Cpu));
         let named = |tensor: Tensor| Named::from([("w".to_owned(), tensor)]);
-        let mut optimiser = Optimiser::new(named(kernel(0.0)), &["w".to_owned()]);
+        let mut optimiser = Optimiser::new(named(kernel(0.0)));
         assert!(optimiser.second_moment.is_empty());
         let goal = Tensor::randn([4, 5, 3], (Kind::Float, Device::Cpu));
         for _ in 0..400 {
             let gradient = (&optimiser.weights["w"] - &goal) * 2.0;
-            optimiser.step(&named(gradient), &Named::new(), &config);
+            optimiser.step(&named(gradient), &config);
         }
         let error = (&optimiser.weights["w"] - &goal).abs().max();
         assert!(error.double_value(&[]) < 0.05, "{error:?}");
@@ -262,11 +253,11 @@ mod tests {
     #[test]
     fn a_broken_gradient_changes_nothing() {
         let start = Named::from([("w".to_owned(), Tensor::from_slice(&[2.0f32]))]);
-        let mut optimiser = Optimiser::new(start, &["w".to_owned()]);
+        let mut optimiser = Optimiser::new(start);
         let broken = Named::from([("w".to_owned(), Tensor::from_slice(&[f32::NAN]))]);
         assert!(
             !optimiser
-                .step(&broken, &Named::new(), &TrainingConfig::default())
+                .step(&broken, &TrainingConfig::default())
                 .is_finite()
         );
         assert_eq!(optimiser.weights["w"].double_value(&[0]), 2.0);

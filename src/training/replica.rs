@@ -12,7 +12,6 @@ use super::batch::Batch;
 use super::config::TrainingConfig;
 use super::loss::Loss;
 use crate::model::autoencoder::Autoencoder;
-use crate::model::conv::Statistics;
 use crate::model::denormals::flush_denormals;
 use crate::model::tensor_file::Named;
 
@@ -26,37 +25,15 @@ struct Job {
 /// What it found; tensors are on the CPU or the replica's device, like the weights.
 pub struct Gradients {
     pub gradients: Named,
-    /// Running statistics of the normalisation after this batch; none where they stay.
-    pub statistics: Named,
     pub loss: f64,
     pub sdr_db: f64,
 }
 
-/// A network's variables by name.
-pub struct Variables {
-    pub trainable: Named,
-    pub statistics: Named,
-}
-
-impl Variables {
-    /// Sorts the variables of a store.
-    pub fn of(store: &nn::VarStore) -> Self {
-        let (trainable, statistics) = store
-            .variables()
-            .into_iter()
-            .partition(|(_, variable)| variable.requires_grad());
-        Self {
-            trainable,
-            statistics,
-        }
-    }
-
-    /// Overwrites all variables with `weights`.
-    pub fn load(&mut self, weights: &Named) {
-        let _guard = tch::no_grad_guard();
-        for (name, variable) in self.trainable.iter_mut().chain(&mut self.statistics) {
-            variable.copy_(&weights[name]);
-        }
+/// Overwrites a network's `variables` with `weights`.
+pub fn load(variables: &mut Named, weights: &Named) {
+    let _guard = tch::no_grad_guard();
+    for (name, variable) in variables {
+        variable.copy_(&weights[name]);
     }
 }
 
@@ -78,10 +55,10 @@ impl Replica {
             tch::set_num_threads(1);
             let store = nn::VarStore::new(device);
             let network = Autoencoder::new(store.root(), &config.model);
-            let mut variables = Variables::of(&store);
+            let mut variables: Named = store.variables().into_iter().collect();
             let loss = Loss::new(&config.loss, &config.model, device);
             for job in inbox {
-                variables.load(&job.weights);
+                load(&mut variables, &job.weights);
                 if outbox
                     .send(gradients(
                         &network,
@@ -131,7 +108,7 @@ fn stopped() -> anyhow::Error {
 
 fn gradients(
     network: &Autoencoder,
-    variables: &mut Variables,
+    variables: &mut Named,
     loss: &Loss,
     job: &Job,
     config: &TrainingConfig,
@@ -139,7 +116,7 @@ fn gradients(
 ) -> Gradients {
     let batch = job.batch.to_device(device);
     let (noisy, target) = tch::no_grad(|| loss.analyse(&batch));
-    let estimate = network.forward(&noisy, config.statistics, config.precision.kind());
+    let estimate = network.forward(&noisy, config.precision.kind());
     let value = loss.compare(&estimate, &target, &batch, job.update);
     value.total.backward();
     let take = |(name, variable): (&String, &mut Tensor)| {
@@ -147,13 +124,8 @@ fn gradients(
         variable.zero_grad();
         (name.clone(), gradient)
     };
-    let copy = |(name, value): (&String, &Tensor)| (name.clone(), value.copy());
     Gradients {
-        gradients: variables.trainable.iter_mut().map(take).collect(),
-        statistics: match config.statistics {
-            Statistics::Batch => variables.statistics.iter().map(copy).collect(),
-            Statistics::Running => Named::new(),
-        },
+        gradients: variables.iter_mut().map(take).collect(),
         loss: value.total.double_value(&[]),
         sdr_db: value.sdr_db,
     }
@@ -173,7 +145,6 @@ pub fn average(results: Vec<(i64, Gradients)>) -> Option<Gradients> {
         };
         let part = Gradients {
             gradients: scaled(part.gradients),
-            statistics: scaled(part.statistics),
             loss: part.loss * share,
             sdr_db: part.sdr_db * share,
         };
@@ -181,7 +152,6 @@ pub fn average(results: Vec<(i64, Gradients)>) -> Option<Gradients> {
             None => sum = Some(part),
             Some(sum) => {
                 add(&mut sum.gradients, &part.gradients);
-                add(&mut sum.statistics, &part.statistics);
                 sum.loss += part.loss;
                 sum.sdr_db += part.sdr_db;
             }

@@ -16,7 +16,7 @@ use super::journal::{Entry, Journal};
 use super::memory::keep_freed_memory;
 use super::optimiser::{self, Optimiser, learning_rate};
 use super::outputs::{Outputs, state_path};
-use super::replica::{self, Gradients, Replica, Variables};
+use super::replica::{self, Gradients, Replica};
 use super::state::{self, Progress};
 use super::time_budget::TimeBudget;
 use super::validation::{Score, Validation};
@@ -188,12 +188,7 @@ fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
             if let Some(checkpoint) = weights {
                 checkpoint.copy_into(store.variables())?;
             }
-            let variables = Variables::of(&store);
-            let trainable: Vec<String> = variables.trainable.keys().cloned().collect();
-            let all = variables.trainable.into_iter().chain(variables.statistics);
-            let weights = all
-                .map(|(name, weight)| (name, weight.detach().copy()))
-                .collect();
+            let weights = store.variables().into_iter().collect();
             let progress = Progress {
                 config,
                 updates: 0,
@@ -204,7 +199,7 @@ fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
                 stale_validations: 0,
                 rollbacks: 0,
             };
-            Ok((progress, Optimiser::new(weights, &trainable)))
+            Ok((progress, Optimiser::new(optimiser::copies(&weights))))
         };
     match start {
         Start::Fresh(config) => fresh(*config, None),
@@ -236,9 +231,7 @@ fn compute(replicas: &[Replica], batch: Batch, optimiser: &Optimiser) -> Result<
 impl Trainer {
     fn update(&mut self, gradients: &Gradients) -> Result<()> {
         let config = &self.progress.config;
-        let norm = self
-            .optimiser
-            .step(&gradients.gradients, &gradients.statistics, config);
+        let norm = self.optimiser.step(&gradients.gradients, config);
         let seconds = config.batch_clips as f64 * config.clip_samples() as f64
             / f64::from(config.model.sample_rate_hz);
         self.progress.updates = self.optimiser.updates;

@@ -5,10 +5,9 @@ use tch::{Device, Kind, nn};
 use super::batch::{Batch, Material};
 use super::config::TrainingConfig;
 use super::loss::Loss;
-use super::replica::Variables;
+use super::replica::load;
 use crate::dsp::si_sdr::si_sdr_db;
 use crate::model::autoencoder::Autoencoder;
-use crate::model::conv::Statistics;
 use crate::model::tensor_file::Named;
 
 /// Clips per forward pass: bounds memory.
@@ -20,7 +19,7 @@ const FIRST_BATCH: u64 = 1 << 60;
 pub struct Validation {
     batches: Vec<Batch>,
     network: Autoencoder,
-    variables: Variables,
+    variables: Named,
     loss: Loss,
     device: Device,
 }
@@ -55,7 +54,7 @@ impl Validation {
         Self {
             batches,
             network,
-            variables: Variables::of(&store),
+            variables: store.variables().into_iter().collect(),
             loss: Loss::new(&config.loss, &config.model, device),
             device,
         }
@@ -64,14 +63,12 @@ impl Validation {
     /// Scores `weights`.
     pub fn score(&mut self, weights: &Named) -> Score {
         let _guard = tch::no_grad_guard();
-        self.variables.load(weights);
+        load(&mut self.variables, weights);
         let (mut loss, mut output, mut input) = (0.0, Vec::new(), Vec::new());
         for batch in &self.batches {
             let on_device = batch.to_device(self.device);
             let (noisy, target) = self.loss.analyse(&on_device);
-            let estimate = self
-                .network
-                .forward(&noisy, Statistics::Running, Kind::Float);
+            let estimate = self.network.forward(&noisy, Kind::Float);
             // The other resolution must not depend on when the score is taken.
             loss += self
                 .loss
