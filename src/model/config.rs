@@ -17,6 +17,10 @@ pub struct ModelConfig {
     pub hop_samples: i64,
     /// Bands on the ERB-rate scale for features and gains.
     pub bands: i64,
+    /// Channels of the layers that look for patterns along the bands.
+    pub pattern_channels: i64,
+    /// Neighbouring bands that are summed up for, and steered by, the layers along time.
+    pub pattern_group_bands: i64,
     /// Lowest STFT bins whose phase the network sees and which the deep filter rebuilds.
     pub filter_bins: i64,
     /// Frames the deep filter combines: the current one and the ones before it.
@@ -38,6 +42,8 @@ impl Default for ModelConfig {
             window_samples: 1920,
             hop_samples: 480,
             bands: 192,
+            pattern_channels: 16,
+            pattern_group_bands: 16,
             filter_bins: 96,
             filter_taps: 3,
             channels: 192,
@@ -84,6 +90,18 @@ impl ModelConfig {
             self.window_samples
         );
         in_range("bands", self.bands, 8, self.bins())?;
+        in_range("pattern_channels", self.pattern_channels, 1, 256)?;
+        in_range(
+            "pattern_group_bands",
+            self.pattern_group_bands,
+            1,
+            self.bands,
+        )?;
+        ensure!(
+            self.bands % self.pattern_group_bands == 0,
+            "pattern_group_bands must divide bands, {}",
+            self.bands
+        );
         in_range("filter_bins", self.filter_bins, 1, self.bins())?;
         in_range("filter_taps", self.filter_taps, 1, 16)?;
         in_range("channels", self.channels, 8, 1024)?;

@@ -129,7 +129,8 @@ pub struct History {
 }
 
 impl History {
-    fn new(kernel: i64, dilation: i64, channels: i64, device: Device) -> Self {
+    /// Silence, for a layer of this kernel and dilation.
+    pub fn new(kernel: i64, dilation: i64, channels: i64, device: Device) -> Self {
         let options = (Kind::Float, device);
         Self {
             rows: Tensor::zeros([(kernel - 1) * dilation, channels], options),
@@ -150,7 +151,7 @@ impl History {
 
     /// The frame `input` `[1, channels, 1]` behind the ones `dilation` apart before it:
     /// `[kernel * channels]`. Keeps it.
-    fn gather(&mut self, input: &Tensor, dilation: i64) -> &Tensor {
+    pub fn gather(&mut self, input: &Tensor, dilation: i64) -> &Tensor {
         let (frames, dilation) = (self.frames() as usize, dilation as usize);
         let input = values(input);
         let mut places = values_mut(&mut self.gathered).chunks_exact_mut(input.len());
@@ -169,7 +170,7 @@ impl History {
     }
 
     /// `input` `[1, channels, frames]` behind all kept frames; keeps the last ones of it.
-    fn prepend(&mut self, input: &Tensor) -> Tensor {
+    pub fn prepend(&mut self, input: &Tensor) -> Tensor {
         let frames = self.frames();
         if frames == 0 {
             return input.shallow_clone();

@@ -1,10 +1,11 @@
 //! The autoencoder: one definition for training, batch and stream.
 //!
 //! A frame's way: [`stft`] analysis → [`features`] → [`network`] (encoder → latent → causal context
-//! → decoder, made of [`conv`] and [`recurrence`]) → [`filter`] on the noisy spectrum → [`stft`]
+//! → decoder, made of [`conv`], [`recurrence`] and [`patterns`] of [`band_conv`]) → [`filter`] on the noisy spectrum → [`stft`]
 //! synthesis. [`stream`] runs that chain on audio of any length with state; [`checkpoint`] stores it.
 
 pub mod autoencoder;
+pub mod band_conv;
 pub mod bands;
 pub mod card;
 pub mod checkpoint;
@@ -16,6 +17,7 @@ pub mod features;
 pub mod filter;
 pub mod locate;
 pub mod network;
+pub mod patterns;
 pub mod recurrence;
 mod slices;
 pub mod stft;

@@ -7,10 +7,12 @@ use std::slice::IterMut;
 
 use tch::{Kind, Tensor, nn};
 
+use super::band_conv::BandConv;
 use super::config::ModelConfig;
 use super::conv::{CausalConv, History};
 use super::features::Features;
 use super::filter::SpectralFilter;
+use super::patterns::Patterns;
 use super::recurrence::{Memory, Recurrence};
 
 const KERNEL: i64 = 3;
@@ -18,6 +20,7 @@ const KERNEL: i64 = 3;
 /// The layers between features and filter.
 #[derive(Debug)]
 pub struct Network {
+    patterns: Patterns,
     encoder: [CausalConv; 2],
     bottleneck: CausalConv,
     expansion: CausalConv,
@@ -36,7 +39,7 @@ pub enum Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn layer(&mut self, conv: &CausalConv, input: &Tensor) -> Tensor {
+    pub(super) fn layer(&mut self, conv: &CausalConv, input: &Tensor) -> Tensor {
         self.run(conv, input, None)
     }
 
@@ -48,13 +51,15 @@ impl Pass<'_> {
     fn run(&mut self, conv: &CausalConv, input: &Tensor, shortcut: Option<&Tensor>) -> Tensor {
         match self {
             Pass::Clip(_) => conv.forward(input, shortcut),
-            Pass::Stream(histories, _) => conv.step(
-                input,
-                shortcut,
-                histories
-                    .next()
-                    .expect("histories() made one for each layer"),
-            ),
+            Pass::Stream(histories, _) => conv.step(input, shortcut, next(histories)),
+        }
+    }
+
+    /// A layer along the bands.
+    pub(super) fn bands(&mut self, conv: &BandConv, input: &Tensor) -> Tensor {
+        match self {
+            Pass::Clip(_) => conv.forward(input),
+            Pass::Stream(histories, _) => conv.step(input, next(histories)),
         }
     }
 
@@ -71,11 +76,18 @@ impl Pass<'_> {
     }
 }
 
+fn next<'a>(histories: &mut IterMut<'a, History>) -> &'a mut History {
+    histories
+        .next()
+        .expect("histories() made one for each layer")
+}
+
 /// What the encoder knows of each frame.
 pub struct Encoded {
     /// `[batch, latent, frames]`: what a codec would send.
     pub latent: Tensor,
     skips: [Tensor; 2],
+    patterns: Tensor,
 }
 
 /// What the filter needs, see [`SpectralFilter::apply`].
@@ -96,11 +108,10 @@ impl Network {
         };
         let (gains, taps) = SpectralFilter::outputs(config);
         let context = config.context_dilations.iter().enumerate();
+        let features = Features::count(config) + Patterns::summary_count(config);
         Self {
-            encoder: [
-                conv("encoder_0", Features::count(config), 1),
-                conv("encoder_1", width, 1),
-            ],
+            patterns: Patterns::new(&path / "patterns", config),
+            encoder: [conv("encoder_0", features, 1), conv("encoder_1", width, 1)],
             bottleneck: linear("bottleneck", width, config.latent, 1.0),
             expansion: conv("expansion", config.latent, 1),
             context: context
@@ -118,12 +129,15 @@ impl Network {
 
     /// Features `[batch, features, frames]` to the latent.
     pub fn encode(&self, features: &Tensor, pass: &mut Pass) -> Encoded {
-        let first = pass.layer(&self.encoder[0], features);
+        let patterns = self.patterns.look(features, pass);
+        let input = Tensor::cat(&[features, &Patterns::summary(&patterns)], 1);
+        let first = pass.layer(&self.encoder[0], &input);
         let second = pass.layer(&self.encoder[1], &first);
         let latent = pass.layer(&self.bottleneck, &second);
         Encoded {
             latent,
             skips: [first, second],
+            patterns,
         }
     }
 
@@ -140,15 +154,20 @@ impl Network {
         let [first, second] = &encoded.skips;
         hidden = pass.layer(&self.decoder[0], &(hidden + second));
         hidden = pass.layer(&self.decoder[1], &(hidden + first));
+        let gains = pass.layer(&self.gains, &hidden);
+        let taps = pass.layer(&self.taps, &hidden);
+        let patterned = self.patterns.gains(&encoded.patterns, &hidden, pass);
         Decoded {
-            gains: pass.layer(&self.gains, &hidden),
-            taps: pass.layer(&self.taps, &hidden),
+            gains: gains + patterned,
+            taps,
         }
     }
 
     /// Empty histories in the order in which the layers run.
     pub fn histories(&self) -> Vec<History> {
-        self.layers().map(CausalConv::history).collect()
+        let (before, after) = self.patterns.histories();
+        let layers = self.layers().map(CausalConv::history);
+        before.into_iter().chain(layers).chain(after).collect()
     }
 
     /// Empty memories in the order in which the recurrences run.
@@ -160,6 +179,7 @@ impl Network {
     /// Makes the network ready for streaming, see [`CausalConv::flatten`].
     pub fn flatten(&mut self) {
         let Self {
+            patterns,
             encoder,
             bottleneck,
             expansion,
@@ -169,6 +189,7 @@ impl Network {
             gains,
             taps,
         } = self;
+        patterns.flatten();
         let singles = [bottleneck, expansion, gains, taps];
         encoder
             .iter_mut()
@@ -180,6 +201,7 @@ impl Network {
 
     fn layers(&self) -> impl Iterator<Item = &CausalConv> {
         let Self {
+            patterns: _,
             encoder,
             bottleneck,
             expansion,

@@ -153,8 +153,9 @@ pub fn copies(named: &Named) -> Named {
         .collect()
 }
 
-/// Whether these are the weights of a hidden layer, `[out, in, kernel]` or, of a recurrence, `[out, in]`: the
-/// layers of kernel 1 are the latent and the outputs, whose single values have meanings.
+/// Whether these are the weights of a hidden layer along time, `[out, in, kernel]` or, of a recurrence,
+/// `[out, in]`: the layers of kernel 1 are the latent and the outputs, whose single values have meanings, and
+/// the kernels along the bands are few.
 fn under_muon(weight: &Tensor) -> bool {
     match weight.size()[..] {
         [_, _, kernel] => kernel > 1,

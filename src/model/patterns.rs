@@ -1,0 +1,118 @@
+//! Patterns along the bands: seen before the encoder, turned into gains after the decoder.
+//!
+//! The layers along time know what goes on, but each of their few channels speaks for all bands. The
+//! pattern layers know each band and its neighbours, and nothing else. So the encoder is told which
+//! patterns there are in each group of bands, and the decoder steers, group by group, what the
+//! patterns do to the gains: a skip connection at full resolution.
+
+use tch::{Tensor, nn};
+
+use super::band_conv::BandConv;
+use super::config::ModelConfig;
+use super::conv::{CausalConv, History};
+use super::network::Pass;
+
+/// Band levels and the colour of the noise floor, see [`Features`](super::features::Features).
+const INPUTS: i64 = 2;
+const LOOK: [i64; 2] = [5, 3];
+const REFINE: [i64; 2] = [3, 1];
+
+/// The layers along the bands.
+#[derive(Debug)]
+pub struct Patterns {
+    look: BandConv,
+    steer: CausalConv,
+    refine: BandConv,
+    gain: BandConv,
+    bands: i64,
+    /// Channels, groups of bands, bands in a group.
+    shape: [i64; 3],
+}
+
+impl Patterns {
+    /// Fresh weights under `path`.
+    pub fn new(path: nn::Path, config: &ModelConfig) -> Self {
+        let (bands, channels) = (config.bands, config.pattern_channels);
+        let groups = bands / config.pattern_group_bands;
+        let conv = |name: &str, sizes, kernel, gain| {
+            BandConv::new(&path / name, sizes, bands, kernel, gain)
+        };
+        let relu = 2f64.sqrt();
+        let width = config.channels;
+        Self {
+            look: conv("look", [INPUTS, channels], LOOK, relu),
+            steer: CausalConv::linear(
+                &path / "steer",
+                width,
+                channels * groups,
+                1.0 / (width as f64).sqrt(),
+            ),
+            refine: conv("refine", [channels, channels], REFINE, relu),
+            // Small at first: training starts from the gains of the layers along time.
+            gain: conv("gain", [channels, 1], [1, 1], 0.1),
+            bands,
+            shape: [channels, groups, config.pattern_group_bands],
+        }
+    }
+
+    /// Values of [`Self::summary`] per frame.
+    pub fn summary_count(config: &ModelConfig) -> i64 {
+        config.pattern_channels * config.bands / config.pattern_group_bands
+    }
+
+    /// The patterns `[batch, channels, groups, bands in a group, frames]` in features `[batch, features, frames]`.
+    pub fn look(&self, features: &Tensor, pass: &mut Pass) -> Tensor {
+        let size = features.size();
+        let bands = features
+            .narrow(1, 0, INPUTS * self.bands)
+            .contiguous()
+            .view([size[0], INPUTS, self.bands, size[2]]);
+        self.grouped(&pass.bands(&self.look, &bands).relu())
+    }
+
+    /// The strongest of each pattern in each group: `[batch, channels * groups, frames]`.
+    pub fn summary(patterns: &Tensor) -> Tensor {
+        patterns.amax([3], false).flatten(1, 2)
+    }
+
+    /// What the patterns add to the gains `[batch, bands, frames]`, steered by `hidden` `[batch, width, frames]`.
+    pub fn gains(&self, patterns: &Tensor, hidden: &Tensor, pass: &mut Pass) -> Tensor {
+        let [channels, groups, _] = self.shape;
+        let (batch, frames) = (hidden.size()[0], hidden.size()[2]);
+        let steer = pass
+            .layer(&self.steer, hidden)
+            .view([batch, channels, groups, 1, frames]);
+        let refined = pass.bands(&self.refine, &patterns.flatten(2, 3));
+        let steered = (self.grouped(&refined) + steer).relu();
+        pass.bands(&self.gain, &steered.flatten(2, 3))
+            .squeeze_dim(1)
+    }
+
+    /// Makes the layers ready for streaming.
+    pub fn flatten(&mut self) {
+        let Self {
+            look,
+            steer,
+            refine,
+            gain,
+            ..
+        } = self;
+        [look, refine, gain].into_iter().for_each(BandConv::flatten);
+        steer.flatten();
+    }
+
+    /// Empty histories of the layers before the encoder, and of those after the decoder.
+    pub fn histories(&self) -> ([History; 1], [History; 3]) {
+        let after = [
+            self.steer.history(),
+            self.refine.history(),
+            self.gain.history(),
+        ];
+        ([self.look.history()], after)
+    }
+
+    fn grouped(&self, patterns: &Tensor) -> Tensor {
+        let [channels, groups, bands] = self.shape;
+        patterns.view([patterns.size()[0], channels, groups, bands, -1])
+    }
+}
