@@ -2,19 +2,24 @@
 //!
 //! Some hosts, PulseAudio's among them, call back from an ordinary thread. On a busy machine it gets
 //! its turn late, and then sound is lost however quick the worker is. Asking for the priority may
-//! block, so the callback only says which thread it is, and a thread that then ends does the rest.
+//! block, so the callback only says which thread it is, and another thread does the rest. It asks
+//! again and again, because a thread that once ran too long has lost the priority: PulseAudio's
+//! does when a stream is closed.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use super::realtime;
 
 /// No callback yet.
 const UNKNOWN: i32 = 0;
-/// There will be none.
+/// No more callbacks.
 const GONE: i32 = -1;
+/// How long a lost priority may be missed.
+const RENEW_EVERY: Duration = Duration::from_secs(2);
 
 /// Held by a callback, which calls [`CallbackThread::promote`].
 pub struct CallbackThread {
@@ -34,16 +39,19 @@ impl CallbackThread {
         let asker = thread::Builder::new()
             .name("promotion".into())
             .spawn(move || {
-                let id = loop {
+                loop {
                     match told.load(Relaxed) {
                         UNKNOWN => thread::park(),
                         GONE => return,
-                        id => break id,
+                        id => {
+                            if let Err(error) = realtime::promote(id) {
+                                // The worker has been refused, too, and has warned of it.
+                                log::debug!("no real-time priority for callbacks: {error:#}");
+                                return;
+                            }
+                            thread::park_timeout(RENEW_EVERY);
+                        }
                     }
-                };
-                if let Err(error) = realtime::promote(id) {
-                    // The worker has been refused, too, and has warned of it.
-                    log::debug!("no real-time priority for an audio callback: {error:#}");
                 }
             })?;
         Ok(Self {
@@ -70,9 +78,7 @@ impl CallbackThread {
 
 impl Drop for CallbackThread {
     fn drop(&mut self) {
-        if !self.known {
-            self.tell(GONE);
-        }
+        self.tell(GONE);
     }
 }
 
@@ -83,20 +89,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_calling_thread_gets_what_the_system_grants() {
+    fn the_calling_thread_gets_what_the_system_grants_and_gets_it_again() {
         let granted = thread::spawn(|| realtime::promote_current_thread().is_ok());
-        let granted = granted.join().unwrap();
+        if !granted.join().unwrap() {
+            // Nothing can be seen where it is refused.
+            return;
+        }
         let callback = thread::spawn(move || {
             let mut thread = CallbackThread::new().unwrap();
-            let start = Instant::now();
-            while realtime::policy(0).unwrap() == libc::SCHED_OTHER {
-                thread.promote();
-                if !granted {
-                    // Nothing else can be seen where it is refused.
-                    return;
+            for _ in 0..2 {
+                let start = Instant::now();
+                while realtime::policy(0).unwrap() == libc::SCHED_OTHER {
+                    thread.promote();
+                    assert!(start.elapsed() < Duration::from_secs(10));
+                    thread::sleep(Duration::from_millis(5));
                 }
-                assert!(start.elapsed() < Duration::from_secs(10));
-                thread::sleep(Duration::from_millis(5));
+                realtime::demote_current_thread();
             }
         });
         callback.join().unwrap();

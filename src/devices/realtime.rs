@@ -99,12 +99,17 @@ extern "C" fn demote(_signal: libc::c_int) {
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let before = unsafe { *errno };
-    // Nothing can be done about errors here: the hard limit ends the process.
-    let _ = set_policy(0, SCHED_OTHER, 0);
+    demote_current_thread();
     // The kernel raises the soft limit before each of its signals.
     let _ = apply_limit();
     // SAFETY: as above.
     unsafe { *errno = before };
+}
+
+/// Takes the priority away again.
+pub(super) fn demote_current_thread() {
+    // Nothing can be done about errors here: the hard limit ends the process.
+    let _ = set_policy(0, SCHED_OTHER, 0);
 }
 
 /// Scheduling policy of a thread, without its flags.

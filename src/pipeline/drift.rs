@@ -2,9 +2,9 @@
 //!
 //! A controller watches how much audio lies between capture and playback and bends the ratio of
 //! the output resampler. The level it holds is the one just after playback started, which is right
-//! by construction. It acts only once the level has left a band around that, and then until it is
-//! back: for devices on one clock the resampler rests at its exact ratio and the delay does not
-//! move at all.
+//! by construction, or less where that is more than enough. It acts only once the level has left a
+//! band around that, and then until it is back: for devices on one clock the resampler rests at its
+//! exact ratio and the delay does not move at all.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -47,21 +47,14 @@ impl DriftControl {
     /// Takes the level of the queue, in seconds of audio, `elapsed_s` after the last call. Returns
     /// the factor for the resampling ratio: below 1 when the queue is too full.
     ///
-    /// `right_s` are the levels at which playback may have started, depending on how the callbacks
-    /// of both devices lie in time. `floor_s` is the level that is enough for any of that. While
-    /// they stay as they are, less may do; where clocks drift, it will be needed.
-    pub fn update(
-        &mut self,
-        level_s: f64,
-        right_s: &RangeInclusive<f64>,
-        floor_s: f64,
-        elapsed_s: f64,
-    ) -> f64 {
+    /// `enough_s` begins with the level that may do while the callbacks of both devices stay as they
+    /// lie in time, and ends with the one that is enough however they lie: where clocks drift, it
+    /// will be needed.
+    pub fn update(&mut self, level_s: f64, enough_s: &RangeInclusive<f64>, elapsed_s: f64) -> f64 {
         let bend = self.recent.add(level_s, elapsed_s).map_or(0.0, |level_s| {
-            // After a disturbance the level may be anything.
-            let start_s = level_s.clamp(*right_s.start(), *right_s.end());
+            let start_s = level_s.clamp(*enough_s.start(), *enough_s.end());
             let goal_s = *self.goal_s.get_or_insert(start_s);
-            self.bend(level_s, goal_s, floor_s)
+            self.bend(level_s, goal_s, *enough_s.end())
         });
         if bend.abs() <= MAX_DRIFT {
             self.drift += (elapsed_s / DRIFT_S).min(1.0) * (bend - self.drift);
@@ -69,11 +62,11 @@ impl DriftControl {
         1.0 - bend
     }
 
-    fn bend(&mut self, level_s: f64, goal_s: f64, floor_s: f64) -> f64 {
+    fn bend(&mut self, level_s: f64, goal_s: f64, always_enough_s: f64) -> f64 {
         let mut error = level_s - goal_s;
         if self.correcting == 0.0 && error.abs() > BAND_S {
-            error = level_s - goal_s.max(floor_s);
-            self.goal_s = Some(level_s - error);
+            self.goal_s = Some(always_enough_s);
+            error = level_s - always_enough_s;
             self.correcting = error.signum();
         }
         if error * self.correcting <= 0.0 {
@@ -138,11 +131,8 @@ mod tests {
 
     const RATE_HZ: f64 = 48_000.0;
     const PERIOD_S: f64 = 0.01;
-    /// A period of either device and 5 ms of jitter.
-    const FLOOR_S: f64 = 0.025;
-
-    /// Where playback may have started: with two periods, anywhere between two pulls.
-    const RIGHT_S: RangeInclusive<f64> = 0.020..=0.030;
+    /// Two periods, and a period of either device and 5 ms of jitter.
+    const ENOUGH_S: RangeInclusive<f64> = 0.020..=0.025;
 
     /// Two devices of 10 ms quanta whose clocks differ, with late callbacks on both sides, of the
     /// capture by `late_s(time)` more. Calls `each` for every frame with the bend; it returns how
@@ -173,7 +163,7 @@ mod tests {
             queued += each(bend);
             let since_pull = (now - pulled_at).clamp(0.0, PERIOD_S);
             let level = queued / RATE_HZ - since_pull + PERIOD_S;
-            trace.push((level, control.update(level, &RIGHT_S, FLOOR_S, PERIOD_S)));
+            trace.push((level, control.update(level, &ENOUGH_S, PERIOD_S)));
         }
         trace
     }
@@ -219,7 +209,7 @@ mod tests {
             let (before, after) = (&trace[500..999], &trace[6000..]);
             assert!(before.iter().chain(after).all(|&(_, bend)| bend == 1.0));
             let level_s = after.iter().map(|&(level, _)| level).sum::<f64>() / after.len() as f64;
-            let off_ms = (level_s - FLOOR_S) * 1e3;
+            let off_ms = (level_s - ENOUGH_S.end()) * 1e3;
             assert!(off_ms.abs() < 0.3, "{jump} samples: off by {off_ms} ms");
         }
     }

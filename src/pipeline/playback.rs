@@ -27,10 +27,8 @@ pub struct Playback {
     rate_hz: u32,
     channels: usize,
     period_s: f64,
-    /// Levels that playback starts with, depending on how the callbacks of both devices lie in time.
-    right_s: RangeInclusive<f64>,
-    /// Level that is enough however they lie.
-    floor_s: f64,
+    /// See [`DriftControl::update`].
+    enough_s: RangeInclusive<f64>,
 }
 
 impl Playback {
@@ -47,8 +45,7 @@ impl Playback {
             rate_hz,
             channels: channels.max(1).into(),
             period_s: period_frames.max(1) as f64 / f64::from(rate_hz),
-            right_s: 0.0..=0.0,
-            floor_s: 0.0,
+            enough_s: 0.0..=0.0,
         }
     }
 
@@ -67,8 +64,7 @@ impl Playback {
         let taken = (step / self.period_s - 1e-6).ceil().max(1.0) * self.period_s;
         let target = wanted_s.max(taken + MARGIN_S);
         let ceiling = target + step + SLACK_S;
-        self.right_s = target..=target + step;
-        self.floor_s = step + self.period_s + MARGIN_S;
+        self.enough_s = target..=target.max(step + self.period_s + MARGIN_S);
         let samples = |seconds: f64| (seconds * f64::from(self.rate_hz)) as usize * self.channels;
         self.feed
             .state()
@@ -103,9 +99,7 @@ impl Playback {
             self.drift.restart();
         }
         let level_s = self.level_s() + waiting_s;
-        self.bend = self
-            .drift
-            .update(level_s, &self.right_s, self.floor_s, elapsed_s);
+        self.bend = self.drift.update(level_s, &self.enough_s, elapsed_s);
     }
 
     /// Audio ahead of a sample queued now, in seconds. The device takes a whole period at once but
