@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use tch::Device;
 
 use super::training_run::{self, Prepared, RunFlags, split};
 use crate::audio::decode::read_mono;
@@ -122,7 +123,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
         resumable: false,
     };
     let outcome = training_run::launch(&args.run, prepared)?;
-    println!("{}: use it with --model", out.display());
+    let best = Checkpoint::load(&out, Device::Cpu)?.summary;
+    match best.updates {
+        0 => println!(
+            "{}: nothing better was found, it holds the weights of before",
+            out.display()
+        ),
+        updates => println!(
+            "{}: best after {updates} updates, SI-SDR {:.1} dB on held-out mixtures; use it with --model",
+            out.display(),
+            best.validation_si_sdr_db
+        ),
+    }
     Ok(match outcome {
         Outcome::Finished => ExitCode::SUCCESS,
         Outcome::Interrupted => training_run::interrupted("the best weights so far are kept"),

@@ -76,7 +76,7 @@ impl Room {
         }
         if self.speech_like > SPEECH_SHARE {
             problems.push(format!(
-                "{:.0} % of it sounds like speech (or knocks, which are hard to tell from it): adapting would \
+                "{:.0} % of it may be speech (or knocks and the like, which are hard to tell from it): adapting to speech would \
                  teach the model to remove speech; record again while nobody talks",
                 100.0 * self.speech_like
             ));

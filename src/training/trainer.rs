@@ -148,11 +148,11 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
     }
     while trainer.progress.updates < trainer.progress.config.updates {
         if interrupted.load(Ordering::Relaxed) {
+            trainer.bar.abandon();
+            trainer.outputs.finish(interrupted)?;
             trainer
                 .outputs
                 .save_state(&trainer.progress, &trainer.optimiser)?;
-            trainer.bar.abandon();
-            trainer.outputs.finish(interrupted)?;
             return Ok(Outcome::Interrupted);
         }
         let batch = loader

@@ -1,0 +1,79 @@
+//! `denoised adapt` as its users meet it, on a small untrained model.
+
+mod common;
+
+use std::f32::consts::TAU;
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use denoised::model::checkpoint::Checkpoint;
+use tch::Device;
+
+use common::MODEL;
+
+const RATE_HZ: u32 = 16_000;
+
+fn write(path: &Path, seconds: f32, sample: impl Fn(f32) -> f32) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: RATE_HZ,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for n in 0..(seconds * RATE_HZ as f32) as u32 {
+        let sample = sample(n as f32 / RATE_HZ as f32);
+        writer.write_sample((8000.0 * sample) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+}
+
+/// Exit code and standard error of `denoised adapt …` in `folder`.
+fn adapt(folder: &Path, arguments: &str) -> (i32, String) {
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("denoised"))
+        .current_dir(folder)
+        .args(["adapt", "--threads", "1", "--cache", "cache", "--init"])
+        .arg(&MODEL.1)
+        .args(arguments.split(' '))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), said)
+}
+
+#[test]
+fn a_room_and_voices_give_weights_and_what_is_missing_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for (voice, pitch_hz) in [("a", 120.0), ("b", 210.0)] {
+        write(&path("voices").join(voice).join("1.wav"), 2.0, |time| {
+            (TAU * 3.0 * time).sin().max(0.0) * (TAU * pitch_hz * time).sin()
+        });
+    }
+    let rumble = |time: f32| 0.3 * (TAU * 50.0 * time).sin() + 0.1 * (TAU * 1370.0 * time).sin();
+    write(&path("room.wav"), 6.0, rumble);
+    write(&path("short.wav"), 1.0, rumble);
+    let recipe =
+        "statistics = \"running\"\nbatch_clips = 2\nclip_seconds = 0.5\nvalidation_clips = 2\n";
+    fs::write(path("quick.toml"), recipe).unwrap();
+
+    let (code, said) = adapt(folder.path(), "--noise room.wav --out room.safetensors");
+    assert!(code == 1 && said.contains("--speech DIR"), "{said}");
+    let short = "--noise short.wav --speech voices --out room.safetensors";
+    let (code, said) = adapt(folder.path(), short);
+    assert!(code == 1 && said.contains("record at least 5 s"), "{said}");
+    assert!(!path("room.safetensors").exists());
+
+    let whole = "--noise room.wav --speech voices --config quick.toml --minutes 0.02 --out room.safetensors";
+    let (code, said) = adapt(folder.path(), whole);
+    assert_eq!(code, 0, "{said}");
+    let adapted = Checkpoint::load(&path("room.safetensors"), Device::Cpu).unwrap();
+    let before = Checkpoint::load(&MODEL.1, Device::Cpu).unwrap();
+    assert!(adapted.tensors.keys().eq(before.tensors.keys()));
+    assert!(path("room.png").exists() && !path("room.state.safetensors").exists());
+
+    let (code, said) = adapt(folder.path(), whole);
+    assert!(code == 1 && said.contains("--force"), "{said}");
+}
