@@ -3,11 +3,11 @@
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::Clips;
 use super::draw::{Probability, Span};
 use super::drift::Drift;
 use super::equaliser::Equaliser;
 use super::level::{amplitude, rms};
+use super::{Clips, RATE_HZ};
 
 /// How recorded noise is varied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,13 @@ pub struct FileNoise {
     pub second: Probability,
     /// Level of the second against the first, in dB.
     pub second_db: Span,
+    /// How often a recording comes in bursts with silence between them, as knocks, barks and chirps do:
+    /// what is loud in a quiet room is not a voice for that.
+    pub bursts: Probability,
+    /// Length of a burst, in seconds.
+    pub burst_s: Span,
+    /// Length of the silence after it, in seconds.
+    pub pause_s: Span,
     /// How often the speed changes.
     pub speed_probability: Probability,
     /// Factor of speed and pitch, a quarter to four.
@@ -32,6 +39,9 @@ impl Default for FileNoise {
         Self {
             second: Probability::new(0.3),
             second_db: Span::new(-15.0, 0.0),
+            bursts: Probability::new(0.4),
+            burst_s: Span::new(0.1, 1.5),
+            pause_s: Span::new(0.1, 2.0),
             speed_probability: Probability::new(0.5),
             speed: Span::new(0.75, 1.35),
             equaliser: Equaliser {
@@ -51,6 +61,7 @@ impl FileNoise {
     pub fn plain() -> Self {
         Self {
             second: Probability::NEVER,
+            bursts: Probability::NEVER,
             speed_probability: Probability::NEVER,
             equaliser: Equaliser::off(),
             drift: Drift::off(),
@@ -81,19 +92,64 @@ impl FileNoise {
     }
 
     fn one(&self, len: usize, recordings: &dyn Clips, rng: &mut ChaCha8Rng) -> Option<Vec<f32>> {
-        let mut noise = if self.speed_probability.hit(rng) {
-            let speed = self.speed.draw(rng).clamp(0.25, 4.0);
-            // Interpolation looks one sample back and two ahead.
-            let source = recordings.draw(rng, (len as f32 * speed) as usize + 4)?;
-            at_speed(&source, speed, len)
+        let mut noise = if self.bursts.hit(rng) {
+            self.in_bursts(len, recordings, rng)?
         } else {
-            recordings.draw(rng, len)?
+            self.stretch(len, recordings, rng)?
         };
         if let Some(mut equaliser) = self.equaliser.draw(rng) {
             equaliser.process(&mut noise);
         }
         self.drift.apply(&mut noise, rng);
         Some(noise)
+    }
+
+    fn in_bursts(
+        &self,
+        len: usize,
+        recordings: &dyn Clips,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<Vec<f32>> {
+        let samples = |seconds: f32| (seconds * RATE_HZ) as usize;
+        let mut noise = Vec::with_capacity(len);
+        while noise.len() < len {
+            let count = samples(self.burst_s.draw(rng)).clamp(1, len - noise.len());
+            let mut burst = self.stretch(count, recordings, rng)?;
+            fade(&mut burst);
+            noise.append(&mut burst);
+            noise.resize(
+                (noise.len() + samples(self.pause_s.draw(rng))).min(len),
+                0.0,
+            );
+        }
+        Some(noise)
+    }
+
+    fn stretch(
+        &self,
+        len: usize,
+        recordings: &dyn Clips,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<Vec<f32>> {
+        if self.speed_probability.hit(rng) {
+            let speed = self.speed.draw(rng).clamp(0.25, 4.0);
+            // Interpolation looks one sample back and two ahead.
+            let source = recordings.draw(rng, (len as f32 * speed) as usize + 4)?;
+            Some(at_speed(&source, speed, len))
+        } else {
+            recordings.draw(rng, len)
+        }
+    }
+}
+
+/// Softens both ends, so that a burst does not click.
+fn fade(burst: &mut [f32]) {
+    const FADE_SAMPLES: usize = 240;
+    let (fade, last) = (FADE_SAMPLES.min(burst.len() / 2), burst.len());
+    for i in 0..fade {
+        let gain = i as f32 / fade as f32;
+        burst[i] *= gain;
+        burst[last - 1 - i] *= gain;
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Recipe {
 impl Default for Recipe {
     fn default() -> Self {
         Self {
-            untouched: Probability::new(0.06),
+            untouched: Probability::new(0.05),
             speech_free: Probability::new(0.03),
             equaliser: Equaliser::default(),
             band_limit: BandLimit::default(),
