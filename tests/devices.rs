@@ -104,7 +104,7 @@ impl Server {
     }
 
     fn script(&self) -> PathBuf {
-        self.home.path().join("etc/pulse/default.pa")
+        self.home.path().join(".config/pulse/default.pa")
     }
 }
 
@@ -128,6 +128,7 @@ fn the_virtual_microphone_comes_and_goes() {
         return;
     };
     let own = "load-module module-null-sink sink_name=own\n";
+    fs::create_dir_all(server.script().parent().unwrap()).unwrap();
     fs::write(server.script(), own).unwrap();
     assert_eq!(server.run(&["mic", "status"]).0, 1);
     for _ in 0..2 {

@@ -39,13 +39,18 @@ impl Server {
             let path = std::env::var_os(name).map(PathBuf::from);
             path.filter(|path| path.is_absolute())
         };
-        let folder = absolute("XDG_CONFIG_HOME")
-            .or_else(|| Some(absolute("HOME")?.join(".config")))
+        let home = absolute("HOME").map(|home| home.join(".config"));
+        let (folder, file) = match self {
+            Self::PipeWire => (
+                absolute("XDG_CONFIG_HOME").or(home),
+                "pipewire/pipewire-pulse.conf.d/denoised.conf",
+            ),
+            // Its start script is the one file that PulseAudio looks for below HOME alone.
+            Self::PulseAudio => (home, "pulse/default.pa"),
+        };
+        let folder = folder
             .context("HOME is not set, so there is no place for the virtual microphone's file")?;
-        Ok(folder.join(match self {
-            Self::PipeWire => "pipewire/pipewire-pulse.conf.d/denoised.conf",
-            Self::PulseAudio => "pulse/default.pa",
-        }))
+        Ok(folder.join(file))
     }
 }
 
