@@ -173,3 +173,33 @@ fn at_speed(source: &[f32], speed: f32, len: usize) -> Vec<f32> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    struct Hiss;
+
+    impl Clips for Hiss {
+        fn draw(&self, _: &mut ChaCha8Rng, len_samples: usize) -> Option<Vec<f32>> {
+            Some(vec![0.5; len_samples])
+        }
+    }
+
+    #[test]
+    fn bursts_begin_and_end_softly_with_silence_between_them() {
+        let noise = FileNoise {
+            bursts: Probability::ALWAYS,
+            ..FileNoise::plain()
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let samples = noise.generate(480_000, &Hiss, &mut rng).unwrap();
+        assert_eq!(samples.len(), 480_000);
+        let silent = samples.iter().filter(|x| **x == 0.0).count();
+        assert!((120_000..420_000).contains(&silent), "{silent}");
+        let steps = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs());
+        assert!(steps.fold(0.0, f32::max) < 0.01);
+    }
+}
