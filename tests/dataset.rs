@@ -134,10 +134,11 @@ fn faults_of_recordings_are_measured_and_told() {
         ("clipped", "less gain"),
         ("noisy", "not clean"),
         ("gated", "digital silence"),
-        ("silent", "no sound at all"),
+        ("silent", "without any sound"),
     ] {
         assert!(advice(name).contains(words), "{name}: {}", advice(name));
     }
+    assert!(!advice("gated").contains("not clean"));
     let duplicates = report["duplicates"].to_string();
     assert!(
         duplicates.contains("the-copy/b.wav") && duplicates.contains("good/a.wav"),

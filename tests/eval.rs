@@ -165,6 +165,8 @@ fn a_report_is_complete_in_itself_and_not_replaced_by_accident() {
     assert_eq!(page.matches("src=\"data:image/png;base64,iVBOR").count(), 6);
     assert_eq!(page.matches("src=\"data:audio/wav;base64,UklGR").count(), 6);
     assert_eq!(page.matches("src=").count(), 12);
+    assert!(page.contains("<span class=\"nowrap\">SI-SDR −6.0"));
+    assert_eq!(page.matches("the reference</figcaption>").count(), 2);
     assert!(!page.contains("://"));
     let rows = read("eval.csv").lines().count();
     assert_eq!(rows, 1 + 4);

@@ -131,7 +131,7 @@ impl Summary {
         let percent = |share: f64| 100.0 * share;
         if self.silent_files > 0 {
             advice.push(format!(
-                "{} of {} files hold no sound at all: remove them, and check the microphone or export",
+                "files without any sound: {} of {}; remove them, and check the microphone or export",
                 self.silent_files, self.files
             ));
         }
@@ -162,7 +162,8 @@ impl Summary {
                 }
             ));
         }
-        if self.digital_silence > 0.3 {
+        let gated = self.digital_silence > 0.3;
+        if gated {
             advice.push(format!(
                 "{:.0} % is digital silence: a gate or an editor removed the background, so its noise cannot be \
                  judged",
@@ -171,17 +172,22 @@ impl Summary {
         }
         match purpose {
             Use::Speech => {
-                if self.speech_over_floor_db < 20.0 {
+                // Without its pauses a recording shows no noise floor.
+                let over_floor_db = match gated {
+                    true => f64::INFINITY,
+                    false => self.speech_over_floor_db,
+                };
+                if over_floor_db < 20.0 {
                     advice.push(format!(
                         "not clean: speech is only {:.0} dB above the noise; the model would learn to keep this \
                          noise. Use it as --noise or not at all",
-                        self.speech_over_floor_db
+                        over_floor_db
                     ));
-                } else if self.speech_over_floor_db < 35.0 {
+                } else if over_floor_db < 35.0 {
                     advice.push(format!(
                         "some noise: speech is {:.0} dB above it, 40 would be good; give it a low weight in a \
                          list, or record in a quieter room",
-                        self.speech_over_floor_db
+                        over_floor_db
                     ));
                 }
                 if self.pauses > 0.6 {
@@ -199,7 +205,7 @@ impl Summary {
         }
         if self.duplicates > 0 {
             advice.push(format!(
-                "{} files are copies of others: they count twice, and may be trained and validated on at once",
+                "copies of other files: {}; they count twice, and may be trained and validated on at once",
                 self.duplicates
             ));
         }

@@ -78,7 +78,7 @@ struct Shown {
     snr: String,
     example: Example,
     /// Of each panel: the scores in words.
-    captions: Vec<String>,
+    captions: Vec<Vec<String>>,
 }
 
 /// The page.
@@ -232,7 +232,7 @@ fn show(evaluation: &Evaluation, metrics: &[Metric], example: Example) -> Shown 
             Metric::DnsmosOverall,
         ];
         let wanted = wanted.iter().filter(|metric| metrics.contains(metric));
-        wanted.filter_map(say).collect::<Vec<_>>().join(" · ")
+        wanted.filter_map(say).collect()
     };
     Shown {
         name: file.name.clone(),
