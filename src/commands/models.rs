@@ -76,11 +76,14 @@ pub(super) fn text(card: &Card) -> String {
 fn network(config: &ModelConfig) -> String {
     let dilations = config.context_dilations.iter().map(i64::to_string);
     format!(
-        "{} channels, {} bands, deep filter of {} taps on {} bins, context dilations {}",
+        "{} channels, {} bands, {} patterns along them, deep filter of {} taps on {} bins, \
+         context dilations {}, {} recurrences",
         config.channels,
         config.bands,
+        config.pattern_channels,
         config.filter_taps,
         config.filter_bins,
-        dilations.collect::<Vec<_>>().join(" ")
+        dilations.collect::<Vec<_>>().join(" "),
+        config.recurrences
     )
 }

@@ -50,7 +50,7 @@ impl Card {
             parameters: model.weight_count(),
             latent: config.latent,
             frame_ms: ms(config.hop_samples),
-            algorithmic_latency_ms: ms(config.window_samples),
+            algorithmic_latency_ms: ms(config.latency_samples()),
             architecture: config.clone(),
             training: model.summary().clone(),
         })

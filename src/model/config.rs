@@ -60,6 +60,11 @@ impl ModelConfig {
         self.window_samples / 2 + 1
     }
 
+    /// How much later than its input a sample can be heard: two hops, the one to fill and the one to overlap.
+    pub fn latency_samples(&self) -> i64 {
+        2 * self.hop_samples
+    }
+
     /// Checks that the sizes describe a network this program can build.
     ///
     /// # Errors

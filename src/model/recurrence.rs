@@ -12,6 +12,8 @@ use super::slices::{values, values_mut};
 
 /// Shortest and longest memory at the start of training, in frames.
 const MEMORY_FRAMES: [f64; 2] = [2.0, 100.0];
+/// Smallest update: no memory fades more slowly than in five seconds, so that no stream drifts.
+const SMALLEST_UPDATE: f32 = 1.0 / 500.0;
 
 /// `x + r ⊙ h` with `h ← h + z ⊙ (c − h)`; `[batch, channels, frames]` to the same.
 #[derive(Debug)]
@@ -81,7 +83,8 @@ impl Recurrence {
             .linear(&weight, Some(&bias))
             .to_kind(Kind::Float);
         let parts = products.chunk(3, 2);
-        let [candidates, updates, outputs] = [&parts[0], &parts[1].sigmoid(), &parts[2].sigmoid()];
+        let updates = parts[1].sigmoid().clamp_min(f64::from(SMALLEST_UPDATE));
+        let (candidates, outputs) = (&parts[0], parts[2].sigmoid());
         let states: Vec<Tensor> = candidates
             .unbind(0)
             .iter()
@@ -106,7 +109,8 @@ impl Recurrence {
             .iter_mut()
             .zip(values_mut(&mut memory.0));
         for (i, (output, state)) in places.enumerate() {
-            *state += sigmoid(updates[i]) * (candidates[i] - *state);
+            let update = sigmoid(updates[i]).max(SMALLEST_UPDATE);
+            *state += update * (candidates[i] - *state);
             *output += sigmoid(outputs[i]) * *state;
         }
         output
