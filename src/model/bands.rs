@@ -30,8 +30,9 @@ impl Bands {
         let (band_count, bin_count) = (bands as usize, bins as usize);
         let mut places = vec![(0, 0.0); bin_count];
         for (band, pair) in centres.windows(2).enumerate() {
-            for bin in pair[0]..=pair[1] {
-                places[bin] = (band, (bin - pair[0]) as f32 / (pair[1] - pair[0]) as f32);
+            let width = (pair[1] - pair[0]) as f32;
+            for (offset, place) in places[pair[0]..=pair[1]].iter_mut().enumerate() {
+                *place = (band, offset as f32 / width);
             }
         }
         let mut weights = vec![0f32; band_count * bin_count];
