@@ -55,8 +55,7 @@ fn a_room_and_voices_give_weights_and_what_is_missing_is_told() {
     let rumble = |time: f32| 0.3 * (TAU * 50.0 * time).sin() + 0.1 * (TAU * 1370.0 * time).sin();
     write(&path("room.wav"), 6.0, rumble);
     write(&path("short.wav"), 1.0, rumble);
-    let recipe =
-        "statistics = \"running\"\nbatch_clips = 2\nclip_seconds = 0.5\nvalidation_clips = 2\n";
+    let recipe = "batch_clips = 2\nclip_seconds = 0.5\nvalidation_clips = 2\n";
     fs::write(path("quick.toml"), recipe).unwrap();
 
     let (code, said) = adapt(folder.path(), "--noise room.wav --out room.safetensors");

@@ -333,11 +333,15 @@ impl Trainer {
             validation_si_sdr_db: score.si_sdr_db,
             input_si_sdr_db: score.input_si_sdr_db,
         };
+        // Before the first update there is nothing to say of training.
+        let training = match self.progress.updates {
+            0 => String::new(),
+            _ => format!("loss {:.4}, ", entry.training_loss),
+        };
         self.bar.suspend(|| {
             log::info!(
-                "update {}: loss {:.4}, validation {:.4}, SI-SDR {:.2} dB (input {:.2}), {:.0} audio-s/s",
+                "update {}: {training}validation {:.4}, SI-SDR {:.2} dB (input {:.2}), {:.0} audio-s/s",
                 entry.update,
-                entry.training_loss,
                 entry.validation_loss,
                 entry.validation_si_sdr_db,
                 entry.input_si_sdr_db,
