@@ -25,15 +25,19 @@ fn tiny() -> TrainingConfig {
         updates: 40,
         batch_clips: 3,
         clip_seconds: 0.5,
+        learning_rate: 1.5e-3,
         warmup_updates: 5,
         validation_clips: 2,
         model: ModelConfig {
             bands: 24,
+            pattern_channels: 4,
+            pattern_group_bands: 8,
             filter_bins: 16,
             filter_taps: 2,
             channels: 16,
             latent: 8,
             context_dilations: vec![1, 4],
+            recurrences: 1,
             ..ModelConfig::default()
         },
         ..TrainingConfig::default()

@@ -146,7 +146,7 @@ impl Default for TrainingConfig {
             patience: 0,
             batch_clips: 4,
             clip_seconds: 4.0,
-            learning_rate: 1.2e-3,
+            learning_rate: 7e-4,
             warmup_updates: 300,
             weight_decay: 0.02,
             gradient_norm: 1.0,
