@@ -92,6 +92,7 @@
 //!         channels: 16,
 //!         latent: 8,
 //!         context_dilations: vec![1, 4],
+//!         recurrences: 1,
 //!         ..ModelConfig::default()
 //!     },
 //!     ..TrainingConfig::default()

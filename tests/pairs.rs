@@ -175,7 +175,8 @@ fn pairs_alone_train_a_model_and_a_seed_reproduces_it() {
         folders.good(&format!("{seed}.wav"), seed);
     }
     let recipe = "batch_clips = 2\nclip_seconds = 0.5\nvalidation_clips = 2\n[model]\nbands = 24\n\
-                  pattern_group_bands = 8\nrecurrences = 1\nfilter_bins = 16\nfilter_taps = 2\nchannels = 16\nlatent = 8\ncontext_dilations = [1]\n";
+                  pattern_group_bands = 8\nfilter_bins = 16\nfilter_taps = 2\nchannels = 16\nlatent = 8\n\
+                  context_dilations = [1]\nrecurrences = 1\n";
     fs::write(folder.path().join("tiny.toml"), recipe).unwrap();
     let train = |out: &str, seed: &str| -> Checkpoint {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("denoised"));
