@@ -6,6 +6,7 @@ use std::f32::consts::TAU;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -21,10 +22,14 @@ use tempfile::TempDir;
 /// The server may be slow to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Sound in real time, and an environment that one test changes: one test at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// A server with a null sink "mic", whose monitor is a microphone, and one called "speaker".
 struct Server {
     home: TempDir,
     process: Option<Child>,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Server {
@@ -41,6 +46,7 @@ impl Server {
         let mut server = Self {
             home: tempfile::tempdir().unwrap(),
             process: None,
+            _alone: ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner),
         };
         server.restart();
         Some(server)
