@@ -68,6 +68,7 @@
 //!
 //! use denoised::model::{Model, ModelConfig};
 //! use denoised::training::batch::Material;
+//! use denoised::training::mixtures::Mixtures;
 //! use denoised::training::pack::Pack;
 //! use denoised::training::trainer::{Run, Start};
 //! use denoised::training::voices::Voices;
@@ -102,7 +103,7 @@
 //!     let pack = Pack::open(&listed, &folder.path().join("cache"), &ProgressBar::hidden())?;
 //!     let voices = Voices::new(Arc::new(pack), config.voices.clone());
 //!     let recipe = config.corruption.clone();
-//!     Ok(Material { voices, noise: None, rooms: None, recipe })
+//!     Ok(Material::new(Mixtures { voices, noise: None, rooms: None, recipe }))
 //! };
 //! let weights = folder.path().join("mine.safetensors");
 //! let run = Run {
@@ -111,6 +112,7 @@
 //!     replicas: 1,
 //!     loader_threads: 1,
 //!     validation_interval: Duration::from_secs(300),
+//!     resumable: false,
 //!     training: material()?,
 //!     validation: material()?,
 //! };
