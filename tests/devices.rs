@@ -20,7 +20,7 @@ use denoised::pipeline::{
 use tempfile::TempDir;
 
 /// The server may be slow to start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sound in real time, and an environment that one test changes: one test at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
