@@ -70,7 +70,7 @@
 //! use denoised::training::batch::Material;
 //! use denoised::training::mixtures::Mixtures;
 //! use denoised::training::pack::Pack;
-//! use denoised::training::trainer::{Run, Start};
+//! use denoised::training::start::{Run, Start};
 //! use denoised::training::voices::Voices;
 //! use denoised::training::{Outcome, TrainingConfig, listing, train};
 //! use indicatif::ProgressBar;

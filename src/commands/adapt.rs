@@ -13,7 +13,7 @@ use crate::dataset::room::Room;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::{Model, locate};
 use crate::training::corpus::Corpus;
-use crate::training::trainer::Start;
+use crate::training::start::Start;
 use crate::training::{Outcome, adaptation, listing};
 
 /// Adapt the model to the noise of one environment, in minutes.

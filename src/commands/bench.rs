@@ -74,8 +74,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let frames = (args.seconds * 1e3 / frame_ms).ceil() as usize;
     Cost::measure(&mut stream, WARM_UP_FRAMES, 1, Duration::ZERO);
     let single = Cost::measure(&mut stream, frames, 1, Duration::ZERO);
-    Cost::measure(&mut stream, WARM_UP_FRAMES, BATCH_FRAMES, Duration::ZERO);
-    let batch = Cost::measure(&mut stream, frames, BATCH_FRAMES, Duration::ZERO);
+    let mut chunks = model.chunk_stream();
+    Cost::measure(&mut chunks, WARM_UP_FRAMES, BATCH_FRAMES, Duration::ZERO);
+    let batch = Cost::measure(&mut chunks, frames, BATCH_FRAMES, Duration::ZERO);
 
     let report = Report {
         weights: model.weight_count(),

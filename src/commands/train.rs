@@ -14,7 +14,7 @@ use crate::training::corpus::{self, Corpus};
 use crate::training::mixtures::Mixtures;
 use crate::training::outputs::state_path;
 use crate::training::pairs::{Checked, Pairs};
-use crate::training::trainer::Start;
+use crate::training::start::Start;
 use crate::training::{Outcome, TrainingConfig, state};
 
 /// Train or fine-tune a model on your own sounds.

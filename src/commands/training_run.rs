@@ -13,7 +13,7 @@ use tch::Device;
 use super::train::parse_device;
 use crate::training::batch::Material;
 use crate::training::listing::{self, Listed};
-use crate::training::trainer::{Run, Start};
+use crate::training::start::{Run, Start};
 use crate::training::{Outcome, TrainingConfig, train};
 
 /// Flags of every training run.

@@ -2,15 +2,17 @@
 
 use std::rc::Rc;
 
-use tch::{Kind, Tensor, nn};
+use tch::{Device, Kind, Tensor, nn};
 
 use super::bands::Bands;
 use super::config::ModelConfig;
 use super::conv::History;
 use super::features::{Features, RunningMean};
 use super::filter::{PastSpectrum, SpectralFilter};
+use super::frame::FrameAutoencoder;
 use super::network::{Network, Pass};
 use super::recurrence::Memory;
+use super::stft::Stft;
 
 /// The denoising autoencoder on spectra `[batch, frames, bins, 2]`.
 #[derive(Debug)]
@@ -42,8 +44,7 @@ impl State {
 impl Autoencoder {
     /// Fresh weights in the variable store of `path`, on its device.
     pub fn new(path: nn::Path, config: &ModelConfig) -> Self {
-        let bin_hz = f64::from(config.sample_rate_hz) / config.window_samples as f64;
-        let bands = Bands::new(config.bands, config.bins(), bin_hz, path.device());
+        let bands = Bands::new(config.bands, config.bins(), config.bin_hz(), path.device());
         let bands = Rc::new(bands);
         Self {
             features: Features::new(config, Rc::clone(&bands)),
@@ -64,9 +65,11 @@ impl Autoencoder {
         )
     }
 
-    /// Makes the weights ready for [`Self::step`]; training is over for them.
-    pub fn flatten(&mut self) {
-        self.network.flatten();
+    /// The chain on single frames of a stream.
+    pub fn frames(&self, config: &ModelConfig) -> FrameAutoencoder {
+        let stft = Stft::new(config.window_samples, config.hop_samples, Device::Cpu);
+        let bands = Bands::frames(config.bands, config.bins(), config.bin_hz());
+        FrameAutoencoder::new(config, stft.frames(), bands, self.network.frames())
     }
 
     /// The state before the first frame of a stream.

@@ -3,12 +3,11 @@
 //! Band centres follow the equivalent rectangular bandwidth of hearing (Glasberg and Moore, 1990),
 //! never closer than one bin. Between two centres the weights are linear and add up to one, so the
 //! same weights average power into bands and interpolate gains back to bins. On clips both are matrix
-//! products; on one frame of a stream, where reading the matrix would cost more than anything else,
-//! only the two bands of each bin are looked at.
+//! products; on single frames ([`FrameBands`]) only the two bands of each bin are looked at.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
-use super::slices::values;
+use super::frame::FrameBands;
 
 /// Weights between bins and bands.
 #[derive(Debug)]
@@ -17,92 +16,44 @@ pub struct Bands {
     interpolation: Tensor,
     /// `[bins, bands]`: each column adds up to one.
     averaging: Tensor,
-    /// For each bin the band below it, and the weight of the band above.
-    places: Vec<(usize, f32)>,
-    /// For each band one over the sum of its weights.
-    shares: Vec<f32>,
 }
 
 impl Bands {
     /// `bands` bands over `bins` bins, `bin_hz` apart from 0 Hz on.
     pub fn new(bands: i64, bins: i64, bin_hz: f64, device: Device) -> Self {
-        let centres = centre_bins(bands, bins, bin_hz);
-        let (band_count, bin_count) = (bands as usize, bins as usize);
-        let mut places = vec![(0, 0.0); bin_count];
-        for (band, pair) in centres.windows(2).enumerate() {
-            let width = (pair[1] - pair[0]) as f32;
-            for (offset, place) in places[pair[0]..=pair[1]].iter_mut().enumerate() {
-                *place = (band, offset as f32 / width);
-            }
+        let frames = Self::frames(bands, bins, bin_hz);
+        let (entries, shares) = frames.weights();
+        let mut weights = vec![0f32; (bands * bins) as usize];
+        for (bin, band, weight) in entries {
+            weights[band * bins as usize + bin] = weight;
         }
-        let mut weights = vec![0f32; band_count * bin_count];
-        let mut sums = vec![0f32; band_count];
-        for (bin, &(band, above)) in places.iter().enumerate() {
-            for (band, weight) in [(band, 1.0 - above), (band + 1, above)] {
-                weights[band * bin_count + bin] = weight;
-                sums[band] += weight;
-            }
-        }
-        let shares: Vec<f32> = sums.iter().map(|sum| 1.0 / sum).collect();
         let interpolation = Tensor::from_slice(&weights)
             .view([bands, bins])
             .to_device(device);
         let averaging = (&interpolation
-            * Tensor::from_slice(&shares).to_device(device).view([-1, 1]))
+            * Tensor::from_slice(shares).to_device(device).view([-1, 1]))
         .transpose(0, 1)
         .contiguous();
         Self {
             interpolation,
             averaging,
-            places,
-            shares,
         }
+    }
+
+    /// The same bands on single frames.
+    pub fn frames(bands: i64, bins: i64, bin_hz: f64) -> FrameBands {
+        FrameBands::new(&centre_bins(bands, bins, bin_hz))
     }
 
     /// Weighted means of the power `[…, bins]` in each band: `[…, bands]`.
     pub fn average(&self, power: &Tensor) -> Tensor {
-        if !self.is_one_frame(power, self.places.len()) {
-            return power.matmul(&self.averaging);
-        }
-        let mut sums = vec![0f32; self.shares.len()];
-        for (&power, &(band, above)) in values(power).iter().zip(&self.places) {
-            sums[band] += power * (1.0 - above);
-            sums[band + 1] += power * above;
-        }
-        for (sum, share) in sums.iter_mut().zip(&self.shares) {
-            *sum *= share;
-        }
-        reshaped(&sums, power)
+        power.matmul(&self.averaging)
     }
 
     /// The curve over the lowest `bins` bins `[…, bins]` through the `levels` `[…, bands]`.
     pub fn interpolate(&self, levels: &Tensor, bins: i64) -> Tensor {
-        if !self.is_one_frame(levels, self.shares.len()) {
-            return levels.matmul(&self.interpolation.narrow(1, 0, bins));
-        }
-        let bands = values(levels);
-        let curve: Vec<f32> = self.places[..bins as usize]
-            .iter()
-            .map(|&(band, above)| bands[band] * (1.0 - above) + bands[band + 1] * above)
-            .collect();
-        reshaped(&curve, levels)
+        levels.matmul(&self.interpolation.narrow(1, 0, bins))
     }
-
-    fn is_one_frame(&self, tensor: &Tensor, length: usize) -> bool {
-        tensor.numel() == length
-            && tensor.device() == Device::Cpu
-            && tensor.kind() == Kind::Float
-            && tensor.is_contiguous()
-            && !tensor.requires_grad()
-    }
-}
-
-/// One frame in the shape of another.
-fn reshaped(frame: &[f32], like: &Tensor) -> Tensor {
-    let mut shape = like.size();
-    shape.pop();
-    shape.push(frame.len() as i64);
-    Tensor::from_slice(frame).view(&shape[..])
 }
 
 /// Increasing bin numbers, the first 0 and the last `bins - 1`.
@@ -124,6 +75,7 @@ fn centre_bins(bands: i64, bins: i64, bin_hz: f64) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Kind;
 
     #[test]
     fn centres_are_one_bin_apart_at_the_bottom_and_reach_nyquist() {
@@ -136,37 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn constant_gains_stay_constant_and_flat_power_stays_flat_on_frames_and_clips() {
+    fn constant_gains_stay_constant_and_flat_power_stays_flat() {
         let bands = Bands::new(96, 481, 50.0, Device::Cpu);
-        for frames in [1, 3] {
-            let ones = |width: i64| Tensor::ones([frames, width], (Kind::Float, Device::Cpu));
-            let (curve, means) = (bands.interpolate(&ones(96), 481), bands.average(&ones(481)));
-            assert_eq!(
-                (curve.size(), means.size()),
-                (vec![frames, 481], vec![frames, 96])
-            );
-            for result in [curve, means] {
-                assert!(f64::try_from((result - 1.0).abs().max()).unwrap() < 1e-5);
-            }
-        }
-    }
-
-    #[test]
-    fn one_frame_gets_what_it_gets_in_a_clip() {
-        let bands = Bands::new(96, 481, 50.0, Device::Cpu);
-        let random = |width: i64| Tensor::rand([2, width], (Kind::Float, Device::Cpu));
-        let (levels, power) = (random(96), random(481));
-        let one = |t: &Tensor| t.narrow(0, 1, 1).copy();
-        let pairs = [
-            (
-                bands.interpolate(&levels, 200),
-                bands.interpolate(&one(&levels), 200),
-            ),
-            (bands.average(&power), bands.average(&one(&power))),
-        ];
-        for (clip, frame) in pairs {
-            let difference = (clip.narrow(0, 1, 1) - frame).abs().max();
-            assert!(f64::try_from(difference).unwrap() < 1e-5);
+        let ones = |width: i64| Tensor::ones([3, width], (Kind::Float, Device::Cpu));
+        let (curve, means) = (bands.interpolate(&ones(96), 481), bands.average(&ones(481)));
+        assert_eq!((curve.size(), means.size()), (vec![3, 481], vec![3, 96]));
+        for result in [curve, means] {
+            assert!(f64::try_from((result - 1.0).abs().max()).unwrap() < 1e-5);
         }
     }
 }

@@ -21,6 +21,14 @@ pub struct ModelConfig {
     pub pattern_channels: i64,
     /// Neighbouring bands that are summed up for, and steered by, the layers along time.
     pub pattern_group_bands: i64,
+    /// Neighbouring bands that are one place of the scene.
+    pub scene_span_bands: i64,
+    /// Channels of the scene at each place.
+    pub scene_channels: i64,
+    /// Layers of the scene, each a convolution along the places and a recurrence at each place.
+    pub scene_layers: usize,
+    /// Groups of places that are summed up for, and steered by, the layers along time.
+    pub scene_groups: i64,
     /// Lowest STFT bins whose phase the network sees and which the deep filter rebuilds.
     pub filter_bins: i64,
     /// Frames the deep filter combines: the current one and the ones before it.
@@ -44,6 +52,10 @@ impl Default for ModelConfig {
             bands: 192,
             pattern_channels: 16,
             pattern_group_bands: 16,
+            scene_span_bands: 4,
+            scene_channels: 16,
+            scene_layers: 2,
+            scene_groups: 6,
             filter_bins: 96,
             filter_taps: 3,
             channels: 192,
@@ -58,6 +70,11 @@ impl ModelConfig {
     /// STFT bins from 0 Hz to the Nyquist frequency.
     pub fn bins(&self) -> i64 {
         self.window_samples / 2 + 1
+    }
+
+    /// Distance of two STFT bins in Hz.
+    pub fn bin_hz(&self) -> f64 {
+        f64::from(self.sample_rate_hz) / self.window_samples as f64
     }
 
     /// How much later than its input a sample can be heard: two hops, the one to fill and the one to overlap.
@@ -107,6 +124,15 @@ impl ModelConfig {
             "pattern_group_bands must divide bands, {}",
             self.bands
         );
+        in_range("scene_span_bands", self.scene_span_bands, 1, self.bands)?;
+        in_range("scene_channels", self.scene_channels, 1, 256)?;
+        in_range("scene_groups", self.scene_groups, 1, self.bands)?;
+        ensure!(
+            self.bands % (self.scene_span_bands * self.scene_groups) == 0,
+            "scene_span_bands times scene_groups must divide bands, {}",
+            self.bands
+        );
+        ensure!(self.scene_layers <= 16, "scene_layers must be at most 16");
         in_range("filter_bins", self.filter_bins, 1, self.bins())?;
         in_range("filter_taps", self.filter_taps, 1, 16)?;
         in_range("channels", self.channels, 8, 1024)?;

@@ -12,14 +12,14 @@ use super::config::ModelConfig;
 use super::stft;
 
 /// Power below which a band counts as silent: the noise of 16-bit quantisation.
-const FLOOR_POWER: f64 = 1e-10;
+pub(super) const FLOOR_POWER: f64 = 1e-10;
 /// Frames that the running mean covers: a time constant of one second.
-const MEAN_FRAMES: f64 = 100.0;
+pub(super) const MEAN_FRAMES: f64 = 100.0;
 /// Where no band is louder, in dB, a frame is digital silence: a muted microphone, not a room.
-const SILENCE_DB: f64 = -99.9;
+pub(super) const SILENCE_DB: f64 = -99.9;
 /// Loudness-like compression of magnitudes.
-const COMPRESSION: f64 = 0.3;
-const DB_SCALE: f64 = 1.0 / 20.0;
+pub(super) const COMPRESSION: f64 = 0.3;
+pub(super) const DB_SCALE: f64 = 1.0 / 20.0;
 
 /// Turns spectra into network inputs.
 #[derive(Debug)]

@@ -61,35 +61,37 @@ impl SpectralFilter {
         taps: &Tensor,
         past: &mut PastSpectrum,
     ) -> Tensor {
-        let bins = noisy.size()[2];
+        let (frames, bins) = (noisy.size()[1], noisy.size()[2]);
         let gains = gains.sigmoid().transpose(1, 2);
         let gains = self.bands.interpolate(&gains, bins).unsqueeze(-1);
+        let gains = gains.split_with_sizes([self.bins, bins - self.bins], 2);
+
         let low = noisy.narrow(2, 0, self.bins);
         let extended = Tensor::cat(&[&past.0, &low], 1);
-        let frames = noisy.size()[1];
         past.0 = extended.narrow(1, frames, self.taps - 1);
+        let filtered = low + self.deep_filter(&extended, taps, frames);
+        let high = noisy.narrow(2, self.bins, bins - self.bins);
+        Tensor::cat(&[filtered * &gains[0], high * &gains[1]], 2)
+    }
 
-        let shape = [-1, frames, self.taps, self.bins, 2];
-        let taps = taps
-            .transpose(1, 2)
+    /// What the taps make of the `extended` spectrum `[batch, taps - 1 + frames, filter bins, 2]`; the last tap
+    /// belongs to the current frame. In real numbers and with the frames last, because complex products and
+    /// their gradients are many times slower.
+    fn deep_filter(&self, extended: &Tensor, taps: &Tensor, frames: i64) -> Tensor {
+        let windows = extended
+            .permute([3, 0, 2, 1])
             .contiguous()
-            .view(shape)
-            .view_as_complex();
-        let (recent, low) = (
-            extended.view_as_complex(),
-            low.contiguous().view_as_complex(),
-        );
-        // The last tap belongs to the current frame.
-        let filtered = if frames == 1 {
-            (recent * taps.squeeze_dim(1)).sum_dim_intlist(1, true, None) + low
-        } else {
-            (0..self.taps).fold(low, |sum, tap| {
-                sum + recent.narrow(1, tap, frames) * taps.select(2, tap)
-            })
-        };
-        let low = filtered.view_as_real() * gains.narrow(2, 0, self.bins);
-        let rest = bins - self.bins;
-        let high = noisy.narrow(2, self.bins, rest) * gains.narrow(2, self.bins, rest);
-        Tensor::cat(&[low, high], 2)
+            .unfold(3, frames, 1)
+            .transpose(2, 3);
+        let (re, im) = (windows.select(0, 0), windows.select(0, 1));
+        let taps = taps
+            .reshape([-1, self.taps, self.bins, 2, frames])
+            .unbind(3);
+        let sum = |products: Tensor| products.sum_dim_intlist(1, false, Kind::Float);
+        let filtered = [
+            sum(&re * &taps[0] - &im * &taps[1]),
+            sum(re * &taps[1] + im * &taps[0]),
+        ];
+        Tensor::stack(&filtered, 3).transpose(1, 2)
     }
 }

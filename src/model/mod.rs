@@ -1,7 +1,7 @@
 //! The autoencoder: one definition for training, batch and stream.
 //!
 //! A frame's way: [`stft`] analysis → [`features`] → [`network`] (encoder → latent → causal context
-//! → decoder, made of [`conv`], [`recurrence`] and [`patterns`] of [`band_conv`]) → [`filter`] on the noisy spectrum → [`stft`]
+//! → decoder, made of [`conv`], [`recurrence`] and [`patterns`] and [`scene`] of [`band_conv`]) → [`filter`] on the noisy spectrum → [`stft`]
 //! synthesis. [`stream`] runs that chain on audio of any length with state; [`checkpoint`] stores it.
 
 pub mod autoencoder;
@@ -15,11 +15,14 @@ pub mod cost;
 pub mod denormals;
 pub mod features;
 pub mod filter;
+pub mod frame;
+mod half_matrix;
 pub mod locate;
 pub mod network;
 pub mod patterns;
 pub mod recurrence;
-mod slices;
+mod scene;
+pub(crate) mod slices;
 pub mod stft;
 pub mod stream;
 pub mod tensor_file;

@@ -12,8 +12,10 @@ use super::config::ModelConfig;
 use super::conv::{CausalConv, History};
 use super::features::Features;
 use super::filter::SpectralFilter;
+use super::frame::{FrameLayers, FrameNetwork};
 use super::patterns::Patterns;
 use super::recurrence::{Memory, Recurrence};
+use super::scene::Scene;
 
 const KERNEL: i64 = 3;
 
@@ -21,6 +23,7 @@ const KERNEL: i64 = 3;
 #[derive(Debug)]
 pub struct Network {
     patterns: Patterns,
+    scene: Scene,
     encoder: [CausalConv; 2],
     bottleneck: CausalConv,
     expansion: CausalConv,
@@ -66,12 +69,18 @@ impl Pass<'_> {
     fn recurrence(&mut self, recurrence: &Recurrence, input: &Tensor) -> Tensor {
         match self {
             Pass::Clip(_) => recurrence.forward(input, &mut recurrence.memory(input.size()[0])),
-            Pass::Stream(_, memories) => recurrence.forward(
-                input,
-                memories
-                    .next()
-                    .expect("memories() made one for each recurrence"),
-            ),
+            Pass::Stream(_, memories) => recurrence.forward(input, next_memory(memories)),
+        }
+    }
+
+    /// A recurrence at every band.
+    pub(super) fn band_recurrence(&mut self, recurrence: &Recurrence, input: &Tensor) -> Tensor {
+        let size = input.size();
+        match self {
+            Pass::Clip(_) => {
+                recurrence.forward_bands(input, &mut recurrence.memory(size[0] * size[2]))
+            }
+            Pass::Stream(_, memories) => recurrence.forward_bands(input, next_memory(memories)),
         }
     }
 }
@@ -82,12 +91,19 @@ fn next<'a>(histories: &mut IterMut<'a, History>) -> &'a mut History {
         .expect("histories() made one for each layer")
 }
 
+fn next_memory<'a>(memories: &mut IterMut<'a, Memory>) -> &'a mut Memory {
+    memories
+        .next()
+        .expect("memories() made one for each recurrence")
+}
+
 /// What the encoder knows of each frame.
 pub struct Encoded {
     /// `[batch, latent, frames]`: what a codec would send.
     pub latent: Tensor,
     skips: [Tensor; 2],
     patterns: Tensor,
+    scene: Tensor,
 }
 
 /// What the filter needs, see [`SpectralFilter::apply`].
@@ -108,9 +124,12 @@ impl Network {
         };
         let (gains, taps) = SpectralFilter::outputs(config);
         let context = config.context_dilations.iter().enumerate();
-        let features = Features::count(config) + Patterns::summary_count(config);
+        let features = Features::count(config)
+            + Patterns::summary_count(config)
+            + Scene::summary_count(config);
         Self {
             patterns: Patterns::new(&path / "patterns", config),
+            scene: Scene::new(&path / "scene", config),
             encoder: [conv("encoder_0", features, 1), conv("encoder_1", width, 1)],
             bottleneck: linear("bottleneck", width, config.latent, 1.0),
             expansion: conv("expansion", config.latent, 1),
@@ -130,7 +149,9 @@ impl Network {
     /// Features `[batch, features, frames]` to the latent.
     pub fn encode(&self, features: &Tensor, pass: &mut Pass) -> Encoded {
         let patterns = self.patterns.look(features, pass);
-        let input = Tensor::cat(&[features, &Patterns::summary(&patterns)], 1);
+        let scene = self.scene.look(&patterns, pass);
+        let summaries = [self.patterns.summary(&patterns), self.scene.summary(&scene)];
+        let input = Tensor::cat(&[features, &summaries[0], &summaries[1]], 1);
         let first = pass.layer(&self.encoder[0], &input);
         let second = pass.layer(&self.encoder[1], &first);
         let latent = pass.layer(&self.bottleneck, &second);
@@ -138,6 +159,7 @@ impl Network {
             latent,
             skips: [first, second],
             patterns,
+            scene,
         }
     }
 
@@ -156,7 +178,10 @@ impl Network {
         hidden = pass.layer(&self.decoder[1], &(hidden + first));
         let gains = pass.layer(&self.gains, &hidden);
         let taps = pass.layer(&self.taps, &hidden);
-        let patterned = self.patterns.gains(&encoded.patterns, &hidden, pass);
+        let light = self.scene.light(&encoded.scene, &hidden, pass);
+        let patterned = self
+            .patterns
+            .gains(&encoded.patterns, &hidden, &light, pass);
         Decoded {
             gains: gains + patterned,
             taps,
@@ -165,43 +190,40 @@ impl Network {
 
     /// Empty histories in the order in which the layers run.
     pub fn histories(&self) -> Vec<History> {
-        let (before, after) = self.patterns.histories();
+        let (look, gains) = self.patterns.histories();
+        let (scene, light) = self.scene.histories();
         let layers = self.layers().map(CausalConv::history);
-        before.into_iter().chain(layers).chain(after).collect()
+        let before = look.into_iter().chain(scene);
+        before.chain(layers).chain(light).chain(gains).collect()
     }
 
     /// Empty memories in the order in which the recurrences run.
     pub fn memories(&self) -> Vec<Memory> {
         let one = |recurrence: &Recurrence| recurrence.memory(1);
-        self.recurrences.iter().map(one).collect()
+        let along_time = self.recurrences.iter().map(one);
+        self.scene.memories().chain(along_time).collect()
     }
 
-    /// Makes the network ready for streaming, see [`CausalConv::flatten`].
-    pub fn flatten(&mut self) {
-        let Self {
-            patterns,
-            encoder,
-            bottleneck,
-            expansion,
-            context,
-            recurrences: _,
-            decoder,
-            gains,
-            taps,
-        } = self;
-        patterns.flatten();
-        let singles = [bottleneck, expansion, gains, taps];
-        encoder
-            .iter_mut()
-            .chain(context)
-            .chain(decoder)
-            .chain(singles)
-            .for_each(CausalConv::flatten);
+    /// The network on single frames.
+    pub fn frames(&self) -> FrameNetwork {
+        FrameNetwork(FrameLayers {
+            patterns: self.patterns.frames(),
+            scene: self.scene.frames(),
+            encoder: self.encoder.each_ref().map(CausalConv::frames),
+            bottleneck: self.bottleneck.frames(),
+            expansion: self.expansion.frames(),
+            context: self.context.iter().map(CausalConv::frames).collect(),
+            recurrences: self.recurrences.iter().map(Recurrence::frames).collect(),
+            decoder: self.decoder.each_ref().map(CausalConv::frames),
+            gains: self.gains.frames(),
+            taps: self.taps.frames(),
+        })
     }
 
     fn layers(&self) -> impl Iterator<Item = &CausalConv> {
         let Self {
             patterns: _,
+            scene: _,
             encoder,
             bottleneck,
             expansion,

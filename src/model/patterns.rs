@@ -10,6 +10,7 @@ use tch::{Tensor, nn};
 use super::band_conv::BandConv;
 use super::config::ModelConfig;
 use super::conv::{CausalConv, History};
+use super::frame::FramePatterns;
 use super::network::Pass;
 
 /// Band levels and the colour of the noise floor, see [`Features`](super::features::Features).
@@ -60,45 +61,50 @@ impl Patterns {
         config.pattern_channels * config.bands / config.pattern_group_bands
     }
 
-    /// The patterns `[batch, channels, groups, bands in a group, frames]` in features `[batch, features, frames]`.
+    /// The patterns `[batch, channels, bands, frames]` in features `[batch, features, frames]`.
     pub fn look(&self, features: &Tensor, pass: &mut Pass) -> Tensor {
         let size = features.size();
         let bands = features
             .narrow(1, 0, INPUTS * self.bands)
             .contiguous()
             .view([size[0], INPUTS, self.bands, size[2]]);
-        self.grouped(&pass.bands(&self.look, &bands).relu())
+        pass.bands(&self.look, &bands).relu()
     }
 
     /// The strongest of each pattern in each group: `[batch, channels * groups, frames]`.
-    pub fn summary(patterns: &Tensor) -> Tensor {
-        patterns.amax([3], false).flatten(1, 2)
+    pub fn summary(&self, patterns: &Tensor) -> Tensor {
+        self.grouped(patterns).amax([3], false).flatten(1, 2)
     }
 
-    /// What the patterns add to the gains `[batch, bands, frames]`, steered by `hidden` `[batch, width, frames]`.
-    pub fn gains(&self, patterns: &Tensor, hidden: &Tensor, pass: &mut Pass) -> Tensor {
+    /// What the patterns add to the gains `[batch, bands, frames]`, steered by `hidden` `[batch, width, frames]`,
+    /// and seen in the light of the scene: `lit` `[batch, channels, bands, frames]`.
+    pub fn gains(
+        &self,
+        patterns: &Tensor,
+        hidden: &Tensor,
+        lit: &Tensor,
+        pass: &mut Pass,
+    ) -> Tensor {
         let [channels, groups, _] = self.shape;
         let (batch, frames) = (hidden.size()[0], hidden.size()[2]);
         let steer = pass
             .layer(&self.steer, hidden)
             .view([batch, channels, groups, 1, frames]);
-        let refined = pass.bands(&self.refine, &patterns.flatten(2, 3));
-        let steered = (self.grouped(&refined) + steer).relu();
+        let refined = pass.bands(&self.refine, patterns);
+        let steered = (self.grouped(&(refined + lit)) + steer).relu();
         pass.bands(&self.gain, &steered.flatten(2, 3))
             .squeeze_dim(1)
     }
 
-    /// Makes the layers ready for streaming.
-    pub fn flatten(&mut self) {
-        let Self {
-            look,
-            steer,
-            refine,
-            gain,
-            ..
-        } = self;
-        [look, refine, gain].into_iter().for_each(BandConv::flatten);
-        steer.flatten();
+    /// The layers on single frames.
+    pub fn frames(&self) -> FramePatterns {
+        FramePatterns {
+            look: self.look.frames(),
+            steer: self.steer.frames(),
+            refine: self.refine.frames(),
+            gain: self.gain.frames(),
+            group_bands: self.shape[2] as usize,
+        }
     }
 
     /// Empty histories of the layers before the encoder, and of those after the decoder.

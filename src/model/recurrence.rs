@@ -6,14 +6,16 @@
 //! slices.
 
 use tch::nn::{self, Init};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::slices::{values, values_mut};
+use super::frame::{FrameBandConv, FrameConv, FrameRecurrence};
+use super::half_matrix::HalfMatrix;
+use super::slices::values;
 
 /// Shortest and longest memory at the start of training, in frames.
 const MEMORY_FRAMES: [f64; 2] = [2.0, 100.0];
 /// Smallest update: no memory fades more slowly than in five seconds, so that no stream drifts.
-const SMALLEST_UPDATE: f32 = 1.0 / 500.0;
+pub const SMALLEST_UPDATE: f32 = 1.0 / 500.0;
 
 /// `x + r ⊙ h` with `h ← h + z ⊙ (c − h)`; `[batch, channels, frames]` to the same.
 #[derive(Debug)]
@@ -65,6 +67,22 @@ impl Recurrence {
         }
     }
 
+    /// The recurrence on single frames.
+    pub fn frames(&self) -> FrameRecurrence {
+        let channels = self.channels as usize;
+        let matrix = HalfMatrix::new(&self.weight);
+        let products = FrameConv::new(matrix, values(&self.bias), channels, 1, false);
+        FrameRecurrence::new(products, channels)
+    }
+
+    /// [`Self::forward_bands`] on single frames of so many `bands`.
+    pub fn frames_at_bands(&self, bands: usize) -> FrameRecurrence {
+        let channels = self.channels as usize;
+        let (weight, bias) = (values(&self.weight), values(&self.bias));
+        let products = FrameBandConv::new(&weight, [3 * channels, channels, 1, 1], bias, bands);
+        FrameRecurrence::at_bands(products, channels * bands)
+    }
+
     /// Nothing remembered yet, for `batch` clips or streams.
     pub fn memory(&self, batch: i64) -> Memory {
         let options = (Kind::Float, self.weight.device());
@@ -73,18 +91,28 @@ impl Recurrence {
 
     /// The next frames, in the precision of `input`; what is remembered is always 32-bit.
     pub fn forward(&self, input: &Tensor, memory: &mut Memory) -> Tensor {
-        if input.size()[0] == 1 && input.size()[2] == 1 && input.device() == Device::Cpu {
-            return self.step(input, memory);
-        }
-        let [weight, bias] = [&self.weight, &self.bias].map(|t| t.to_kind(input.kind()));
-        // Frames first: each one's channels lie together.
-        let products = input
-            .permute([2, 0, 1])
-            .linear(&weight, Some(&bias))
-            .to_kind(Kind::Float);
+        let remembered = self.remember(&input.permute([2, 0, 1]), memory);
+        input + remembered.permute([1, 2, 0]).to_kind(input.kind())
+    }
+
+    /// [`Self::forward`] at every band by itself, with the same weights: `[batch, channels, bands, frames]` to the
+    /// same, with a memory for `batch * bands`.
+    pub fn forward_bands(&self, input: &Tensor, memory: &mut Memory) -> Tensor {
+        let rows = input.permute([3, 0, 2, 1]);
+        let remembered = self.remember(&rows.flatten(1, 2), memory).view_as(&rows);
+        input + remembered.permute([1, 3, 2, 0]).to_kind(input.kind())
+    }
+
+    /// r ⊙ h `[frames, rows, channels]` of as many `rows`, each with a memory of its own. Frames come first
+    /// so that all products of a clip are one.
+    fn remember(&self, rows: &Tensor, memory: &mut Memory) -> Tensor {
+        let [weight, bias] = [&self.weight, &self.bias].map(|t| t.to_kind(rows.kind()));
+        let products = rows.linear(&weight, Some(&bias)).to_kind(Kind::Float);
+        // Split, not narrowed: the gradient of a split is one tensor, not three full of zeros.
         let parts = products.chunk(3, 2);
+        let candidates = &parts[0];
         let updates = parts[1].sigmoid().clamp_min(f64::from(SMALLEST_UPDATE));
-        let (candidates, outputs) = (&parts[0], parts[2].sigmoid());
+        let outputs = parts[2].sigmoid();
         let states: Vec<Tensor> = candidates
             .unbind(0)
             .iter()
@@ -94,29 +122,6 @@ impl Recurrence {
                 memory.0.shallow_clone()
             })
             .collect();
-        let remembered = Tensor::stack(&states, 0) * outputs;
-        input + remembered.permute([1, 2, 0]).to_kind(input.kind())
+        Tensor::stack(&states, 0) * outputs
     }
-
-    /// One frame `[1, channels, 1]` of a stream.
-    fn step(&self, input: &Tensor, memory: &mut Memory) -> Tensor {
-        let products = self.bias.addmv(&self.weight, &input.view([-1]));
-        let channels = self.channels as usize;
-        let (candidates, gates) = values(&products).split_at(channels);
-        let (updates, outputs) = gates.split_at(channels);
-        let mut output = input.copy();
-        let places = values_mut(&mut output)
-            .iter_mut()
-            .zip(values_mut(&mut memory.0));
-        for (i, (output, state)) in places.enumerate() {
-            let update = sigmoid(updates[i]).max(SMALLEST_UPDATE);
-            *state += update * (candidates[i] - *state);
-            *output += sigmoid(outputs[i]) * *state;
-        }
-        output
-    }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }

@@ -12,6 +12,9 @@ use std::f64::consts::FRAC_PI_2;
 
 use tch::{Device, Kind, Tensor};
 
+use super::frame::FrameStft;
+use super::slices::values;
+
 /// Windowed FFT of a frame every hop.
 #[derive(Debug)]
 pub struct Stft {
@@ -50,6 +53,11 @@ impl Stft {
             analysis: Tensor::from_slice(&analysis).to_device(device),
             synthesis: Tensor::from_slice(&synthesis).to_device(device),
         }
+    }
+
+    /// The same on single frames.
+    pub fn frames(&self) -> FrameStft {
+        FrameStft::new(values(&self.analysis), values(&self.synthesis))
     }
 
     /// Samples per frame.

@@ -1,4 +1,5 @@
-//! Audio in, clean audio out, any number of frames at a time.
+//! Audio in, clean audio out, any number of frames at a time: by single frames for live sound, in chunks through
+//! libtorch for files and GPUs.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -9,6 +10,7 @@ use tch::{Device, Tensor, nn};
 use super::autoencoder::{Autoencoder, State};
 use super::checkpoint::{Checkpoint, TrainingSummary};
 use super::config::ModelConfig;
+use super::frame::FrameAutoencoder;
 use super::stft::Stft;
 
 /// A loaded model, shared by all its streams. Tensors stay on their thread: each worker loads its own.
@@ -24,6 +26,8 @@ struct Weights {
     device: Device,
     stft: Stft,
     autoencoder: Autoencoder,
+    /// Before the first frame of a stream.
+    frames: FrameAutoencoder,
     weight_count: usize,
 }
 
@@ -44,9 +48,8 @@ impl Model {
     /// Names a tensor that does not fit the architecture.
     pub fn from_checkpoint(checkpoint: &Checkpoint, device: Device) -> Result<Self> {
         let variables = nn::VarStore::new(device);
-        let mut autoencoder = Autoencoder::new(variables.root(), &checkpoint.config);
+        let autoencoder = Autoencoder::new(variables.root(), &checkpoint.config);
         checkpoint.copy_into(variables.variables())?;
-        autoencoder.flatten();
         let weights = Weights {
             config: checkpoint.config.clone(),
             summary: checkpoint.summary.clone(),
@@ -56,6 +59,7 @@ impl Model {
                 checkpoint.config.hop_samples,
                 device,
             ),
+            frames: autoencoder.frames(&checkpoint.config),
             autoencoder,
             weight_count: variables
                 .trainable_variables()
@@ -83,13 +87,24 @@ impl Model {
         self.weights.weight_count
     }
 
-    /// A new stream of one channel.
+    /// A new stream of one channel for live sound, cleaned frame by frame on the processor.
     pub fn stream(&self) -> Stream {
-        Stream {
+        self.with_engine(Engine::Frames(self.weights.frames.clone()))
+    }
+
+    /// A new stream of one channel for files, cleaned by libtorch on the model's device, many frames at a time.
+    pub fn chunk_stream(&self) -> Stream {
+        self.with_engine(Engine::Chunks(Chunks {
             past: self.weights.stft.past(1),
             overlap: self.weights.stft.overlap(1),
             state: self.weights.autoencoder.state(),
+        }))
+    }
+
+    fn with_engine(&self, engine: Engine) -> Stream {
+        Stream {
             weights: Rc::clone(&self.weights),
+            engine,
         }
     }
 }
@@ -98,6 +113,17 @@ impl Model {
 #[derive(Debug)]
 pub struct Stream {
     weights: Rc<Weights>,
+    engine: Engine,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Frames(FrameAutoencoder),
+    Chunks(Chunks),
+}
+
+#[derive(Debug)]
+struct Chunks {
     past: Tensor,
     overlap: Tensor,
     state: State,
@@ -117,9 +143,14 @@ impl Stream {
 
     /// Silence before the next frame.
     pub fn reset(&mut self) {
-        self.past = self.weights.stft.past(1);
-        self.overlap = self.weights.stft.overlap(1);
-        self.state.reset();
+        match &mut self.engine {
+            Engine::Frames(frames) => frames.clone_from(&self.weights.frames),
+            Engine::Chunks(chunks) => {
+                chunks.past = self.weights.stft.past(1);
+                chunks.overlap = self.weights.stft.overlap(1);
+                chunks.state.reset();
+            }
+        }
     }
 
     /// Cleans the next frames; one frame or many at a time give the same samples.
@@ -137,11 +168,21 @@ impl Stream {
             0,
             "input must consist of whole frames"
         );
-        if input.is_empty() {
-            return;
+        let hop = self.frame_samples();
+        match &mut self.engine {
+            Engine::Frames(frames) => input
+                .chunks_exact(hop)
+                .zip(output.chunks_exact_mut(hop))
+                .for_each(|(input, output)| frames.step(input, output)),
+            Engine::Chunks(_) if input.is_empty() => {}
+            Engine::Chunks(chunks) => chunks.process(&self.weights, input, output),
         }
+    }
+}
+
+impl Chunks {
+    fn process(&mut self, weights: &Weights, input: &[f32], output: &mut [f32]) {
         let _guard = tch::no_grad_guard();
-        let weights = &self.weights;
         let samples = Tensor::from_slice(input)
             .unsqueeze(0)
             .to_device(weights.device);
@@ -160,6 +201,7 @@ mod tests {
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
+    use tch::Kind;
 
     use super::*;
     use crate::model::denormals::flush_denormals;
@@ -175,7 +217,9 @@ mod tests {
         };
         let variables = nn::VarStore::new(Device::Cpu);
         Autoencoder::new(variables.root(), &config);
-        let tensors: Named = variables.variables().into_iter().collect();
+        // As in a weights file.
+        let rounded = |(name, tensor): (String, Tensor)| (name, tensor.to_kind(Kind::Half));
+        let tensors: Named = variables.variables().into_iter().map(rounded).collect();
         let checkpoint = Checkpoint {
             config,
             summary: TrainingSummary::default(),
@@ -205,16 +249,17 @@ mod tests {
             let model = untrained();
             let input = noise(chunks.iter().sum(), seed);
             let mut whole = vec![0.0; input.len()];
-            model.stream().process(&input, &mut whole);
-            let mut chunked = vec![0.0; input.len()];
-            let mut stream = model.stream();
-            let mut start = 0;
-            for chunk in chunks {
-                let range = start..start + chunk * 480;
-                stream.process(&input[range.clone()], &mut chunked[range.clone()]);
-                start = range.end;
+            model.chunk_stream().process(&input, &mut whole);
+            for mut stream in [model.stream(), model.chunk_stream()] {
+                let mut chunked = vec![0.0; input.len()];
+                let mut start = 0;
+                for chunk in &chunks {
+                    let range = start..start + chunk * 480;
+                    stream.process(&input[range.clone()], &mut chunked[range.clone()]);
+                    start = range.end;
+                }
+                prop_assert!(largest_difference(&whole, &chunked) <= 1e-4);
             }
-            prop_assert!(largest_difference(&whole, &chunked) <= 1e-4);
         }
     }
 
@@ -234,22 +279,16 @@ mod tests {
         flush_denormals();
         tch::set_num_threads(1);
         let mut stream = untrained().stream();
-        let second = noise(100, 2);
-        let ten_seconds = second.repeat(10);
-        let mut output = vec![0.0; ten_seconds.len()];
+        let ten_seconds = noise(100, 2).repeat(10);
+        let mut after_two_minutes = vec![0.0; ten_seconds.len()];
         for _ in 0..12 {
-            stream.process(&ten_seconds, &mut output);
+            stream.process(&ten_seconds, &mut after_two_minutes);
         }
-        let after_two_minutes = output[..second.len()].to_vec();
+        let mut output = vec![0.0; ten_seconds.len()];
         for _ in 0..348 {
             stream.process(&ten_seconds, &mut output);
         }
         assert!(largest_difference(&output, &after_two_minutes) <= 1e-4);
-        let mut frame_by_frame = vec![0.0; second.len()];
-        for (input, output) in second.chunks(480).zip(frame_by_frame.chunks_mut(480)) {
-            stream.process(input, output);
-        }
-        assert!(largest_difference(&frame_by_frame, &after_two_minutes) <= 1e-4);
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Named f32 tensors with text metadata in one safetensors file.
+//! Named tensors, 32-bit or 16-bit, with text metadata in one safetensors file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -31,19 +32,24 @@ pub fn metadata(bytes: &[u8]) -> Result<HashMap<String, String>> {
 }
 
 impl TensorFile {
-    /// Reads all tensors onto `device`.
+    /// Reads all tensors onto `device`, as 32-bit ones.
     ///
     /// # Errors
-    /// The bytes are damaged, or a tensor is not f32 or not finite.
+    /// The bytes are damaged, or a tensor is not f32 or f16, or not finite.
     pub fn parse(bytes: &[u8], device: Device) -> Result<Self> {
         let metadata = metadata(bytes)?;
         let file = SafeTensors::deserialize(bytes).context("damaged safetensors file")?;
         let mut tensors = Named::new();
         for (name, view) in file.tensors() {
-            ensure!(view.dtype() == Dtype::F32, "tensor {name} is not f32");
+            let kind = match view.dtype() {
+                Dtype::F32 => Kind::Float,
+                Dtype::F16 => Kind::Half,
+                other => bail!("tensor {name} is {other:?}, not F32 or F16"),
+            };
             let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
-            let tensor =
-                Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?.to_device(device);
+            let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)?
+                .to_device(device)
+                .to_kind(Kind::Float);
             ensure!(
                 tensor.isfinite().all().int64_value(&[]) == 1,
                 "tensor {name} holds values that are not finite"
@@ -58,16 +64,16 @@ impl TensorFile {
     /// # Errors
     /// Names the file that could not be written.
     pub fn save(self, path: &Path) -> Result<()> {
-        let stored: Vec<(&String, Vec<usize>, Vec<u8>)> = self
+        let stored: Vec<(&String, Vec<usize>, (Dtype, Vec<u8>))> = self
             .tensors
             .iter()
             .map(|(name, tensor)| (name, shape(tensor), little_endian(tensor)))
             .collect();
         let mut views = Vec::with_capacity(stored.len());
-        for (name, shape, bytes) in &stored {
+        for (name, shape, (dtype, bytes)) in &stored {
             views.push((
                 name.as_str(),
-                TensorView::new(Dtype::F32, shape.clone(), bytes)?,
+                TensorView::new(*dtype, shape.clone(), bytes)?,
             ));
         }
         let bytes = safetensors::serialize(views, Some(self.metadata))?;
@@ -86,12 +92,25 @@ fn shape(tensor: &Tensor) -> Vec<usize> {
     tensor.size().iter().map(|&size| size as usize).collect()
 }
 
-fn little_endian(tensor: &Tensor) -> Vec<u8> {
-    let tensor = tensor.to_device(Device::Cpu).contiguous();
-    let mut values = vec![0f32; tensor.numel()];
-    tensor.copy_data(&mut values, tensor.numel());
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
+/// Values in the tensor's own precision.
+fn little_endian(tensor: &Tensor) -> (Dtype, Vec<u8>) {
+    let wide = tensor
+        .to_device(Device::Cpu)
+        .to_kind(Kind::Float)
+        .contiguous();
+    let mut values = vec![0f32; wide.numel()];
+    wide.copy_data(&mut values, wide.numel());
+    let values = values.iter();
+    match tensor.kind() {
+        Kind::Half => (
+            Dtype::F16,
+            values
+                .flat_map(|&value| f16::from_f32(value).to_le_bytes())
+                .collect(),
+        ),
+        _ => (
+            Dtype::F32,
+            values.flat_map(|value| value.to_le_bytes()).collect(),
+        ),
+    }
 }

@@ -6,10 +6,11 @@
 use tch::{Device, Kind, Tensor};
 
 use super::config::LossConfig;
+use crate::model::slices::values;
 use crate::model::stft;
 
 /// Power, relative to the speech, below which bins count as silent.
-const FLOOR_POWER: f32 = 1e-6;
+const FLOOR_POWER: f32 = 1e-8;
 /// Half the power of 0.3: it is applied to squared magnitudes.
 const HALF_COMPRESSION: f32 = 0.15;
 
@@ -184,12 +185,6 @@ fn power_of(x: f32) -> f32 {
             + z * (0.5
                 + z * (1.0 / 6.0 + z * (1.0 / 24.0 + z * (1.0 / 120.0 + z * (1.0 / 720.0))))));
     fraction * f32::from_bits(((whole + 127) << 23) as u32)
-}
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    let mut values = vec![0f32; tensor.numel()];
-    tensor.contiguous().copy_data(&mut values, tensor.numel());
-    values
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! draws from both in the background ([`adaptation`]: from one environment and the rest), [`replica`] computes gradients of the [`loss`] (on [`compressed`]
 //! spectra), [`optimiser`] applies them (convolutions by [`muon`]) and [`validation`] judges.
 //!
-//! [`trainer`] is the loop: [`time_budget`] plans it by minutes, [`divergence`] sees when it goes wrong,
+//! [`start`] is where a run begins, [`trainer`] its loop ([`sums`] between validations): [`time_budget`] plans it by minutes, [`divergence`] sees when it goes wrong,
 //! [`outputs`] writes its weights, [`state`] lets it go on after an interruption and [`journal`] writes it down.
 
 pub mod adaptation;
@@ -27,7 +27,9 @@ pub mod pack;
 pub mod pairs;
 pub mod pool;
 pub mod replica;
+pub mod start;
 pub mod state;
+pub mod sums;
 pub mod time_budget;
 pub mod trainer;
 pub mod validation;

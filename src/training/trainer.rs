@@ -1,52 +1,25 @@
 //! The training loop: batches to replicas, gradients to the optimiser, now and then a validation.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use tch::{Device, nn};
 
-use super::batch::{Batch, Loader, Material};
-use super::config::TrainingConfig;
+use super::batch::{Batch, Loader};
 use super::divergence::Watch;
 use super::journal::{Entry, Journal};
 use super::memory::keep_freed_memory;
 use super::optimiser::{self, Optimiser, learning_rate};
-use super::outputs::{Outputs, state_path};
+use super::outputs::Outputs;
 use super::replica::{self, Gradients, Replica};
-use super::state::{self, Progress};
+use super::start::{Run, Start, begin};
+use super::state::Progress;
+use super::sums::Sums;
 use super::time_budget::TimeBudget;
 use super::validation::{Score, Validation};
-use crate::model::autoencoder::Autoencoder;
 use crate::model::checkpoint::{Checkpoint, TrainingSummary};
-
-/// What a run needs besides its configuration.
-pub struct Run {
-    pub out: PathBuf,
-    pub device: Device,
-    /// Single-threaded copies of the network; one on a GPU.
-    pub replicas: usize,
-    pub loader_threads: usize,
-    pub validation_interval: Duration,
-    /// Whether to leave a state file behind, for [`Start::Resume`].
-    pub resumable: bool,
-    pub training: Material,
-    pub validation: Material,
-}
-
-/// Where a run begins.
-pub enum Start {
-    Fresh(Box<TrainingConfig>),
-    /// From a weights file, whose architecture is used.
-    FineTune(Box<TrainingConfig>, Checkpoint),
-    /// From the state file; `updates` replaces the planned number.
-    Resume {
-        updates: Option<u64>,
-    },
-}
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,33 +27,6 @@ pub enum Outcome {
     Finished,
     /// Stopped by the flag; the state file has everything to go on.
     Interrupted,
-}
-
-/// Sums since the last validation.
-struct Sums {
-    since: Instant,
-    updates: f64,
-    loss: f64,
-    sdr_db: f64,
-    norm: f64,
-    audio_seconds: f64,
-}
-
-impl Sums {
-    fn start() -> Self {
-        Self {
-            since: Instant::now(),
-            updates: 0.0,
-            loss: 0.0,
-            sdr_db: 0.0,
-            norm: 0.0,
-            audio_seconds: 0.0,
-        }
-    }
-
-    fn audio_rate(&self) -> f64 {
-        self.audio_seconds / self.since.elapsed().as_secs_f64().max(1e-3)
-    }
 }
 
 /// So often the weights are taken back before a run is given up.
@@ -176,43 +122,6 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
     trainer.bar.finish();
     trainer.outputs.finish(interrupted)?;
     Ok(Outcome::Finished)
-}
-
-fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
-    let fresh =
-        |config: TrainingConfig, weights: Option<&Checkpoint>| -> Result<(Progress, Optimiser)> {
-            config.validate()?;
-            tch::manual_seed(config.seed as i64);
-            let store = nn::VarStore::new(run.device);
-            Autoencoder::new(store.root(), &config.model);
-            if let Some(checkpoint) = weights {
-                checkpoint.copy_into(store.variables())?;
-            }
-            let weights = store.variables().into_iter().collect();
-            let progress = Progress {
-                config,
-                updates: 0,
-                audio_seconds: 0.0,
-                running_seconds: 0.0,
-                best_loss: None,
-                best_update: 0,
-                stale_validations: 0,
-                rollbacks: 0,
-            };
-            Ok((progress, Optimiser::new(optimiser::copies(&weights))))
-        };
-    match start {
-        Start::Fresh(config) => fresh(*config, None),
-        Start::FineTune(mut config, checkpoint) => {
-            config.model = checkpoint.config.clone();
-            fresh(*config, Some(&checkpoint))
-        }
-        Start::Resume { updates } => {
-            let (mut progress, optimiser) = state::load(&state_path(&run.out), run.device)?;
-            progress.config.updates = updates.unwrap_or(progress.config.updates);
-            Ok((progress, optimiser))
-        }
-    }
 }
 
 fn compute(replicas: &[Replica], batch: Batch, optimiser: &Optimiser) -> Result<Gradients> {

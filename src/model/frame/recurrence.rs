@@ -1,0 +1,54 @@
+//! [`Recurrence`](super::super::recurrence::Recurrence) on single frames, once or at every band.
+
+use super::super::recurrence::SMALLEST_UPDATE;
+use super::arithmetic::sigmoid;
+use super::band_conv::FrameBandConv;
+use super::conv::FrameConv;
+
+/// The layer and what it remembers.
+#[derive(Debug, Clone)]
+pub struct FrameRecurrence {
+    products: Products,
+    /// As long as a frame.
+    memory: Vec<f32>,
+}
+
+/// Gives candidates, update gates and output gates, each as long as a frame.
+#[derive(Debug, Clone)]
+enum Products {
+    Dense(FrameConv),
+    AtBands(FrameBandConv),
+}
+
+impl FrameRecurrence {
+    /// On frames of so many `channels`; nothing is remembered yet.
+    pub fn new(products: FrameConv, channels: usize) -> Self {
+        Self {
+            products: Products::Dense(products),
+            memory: vec![0.0; channels],
+        }
+    }
+
+    /// On frames `[channels, bands]`, `length` values.
+    pub fn at_bands(products: FrameBandConv, length: usize) -> Self {
+        Self {
+            products: Products::AtBands(products),
+            memory: vec![0.0; length],
+        }
+    }
+
+    /// Changes the next frame.
+    pub fn step(&mut self, frame: &mut [f32]) {
+        let mut products = match &mut self.products {
+            Products::Dense(products) => products.step(frame),
+            Products::AtBands(products) => products.step(frame),
+        };
+        let (candidates, gates) = products.split_at_mut(frame.len());
+        sigmoid(gates);
+        let (updates, outputs) = gates.split_at(frame.len());
+        for (i, (value, state)) in frame.iter_mut().zip(&mut self.memory).enumerate() {
+            *state += updates[i].max(SMALLEST_UPDATE) * (candidates[i] - *state);
+            *value += outputs[i] * *state;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What a run needs, and where it begins: from random weights, from a weights file or where it stopped.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use tch::{Device, nn};
+
+use super::batch::Material;
+use super::config::TrainingConfig;
+use super::optimiser::{self, Optimiser};
+use super::outputs::state_path;
+use super::state::{self, Progress};
+use crate::model::autoencoder::Autoencoder;
+use crate::model::checkpoint::Checkpoint;
+
+/// What a run needs besides its configuration.
+pub struct Run {
+    pub out: PathBuf,
+    pub device: Device,
+    /// Single-threaded copies of the network; one on a GPU.
+    pub replicas: usize,
+    pub loader_threads: usize,
+    pub validation_interval: Duration,
+    /// Whether to leave a state file behind, for [`Start::Resume`].
+    pub resumable: bool,
+    pub training: Material,
+    pub validation: Material,
+}
+
+/// Where a run begins.
+pub enum Start {
+    Fresh(Box<TrainingConfig>),
+    /// From a weights file, whose architecture is used.
+    FineTune(Box<TrainingConfig>, Checkpoint),
+    /// From the state file; `updates` replaces the planned number.
+    Resume {
+        updates: Option<u64>,
+    },
+}
+
+/// The state before the first update.
+///
+/// # Errors
+/// A configuration that is not valid, weights that do not fit it, or a state that cannot be read.
+pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
+    let fresh =
+        |config: TrainingConfig, weights: Option<&Checkpoint>| -> Result<(Progress, Optimiser)> {
+            config.validate()?;
+            tch::manual_seed(config.seed as i64);
+            let store = nn::VarStore::new(run.device);
+            Autoencoder::new(store.root(), &config.model);
+            if let Some(checkpoint) = weights {
+                checkpoint.copy_into(store.variables())?;
+            }
+            let weights = store.variables().into_iter().collect();
+            let progress = Progress {
+                config,
+                updates: 0,
+                audio_seconds: 0.0,
+                running_seconds: 0.0,
+                best_loss: None,
+                best_update: 0,
+                stale_validations: 0,
+                rollbacks: 0,
+            };
+            Ok((progress, Optimiser::new(optimiser::copies(&weights))))
+        };
+    match start {
+        Start::Fresh(config) => fresh(*config, None),
+        Start::FineTune(mut config, checkpoint) => {
+            config.model = checkpoint.config.clone();
+            fresh(*config, Some(&checkpoint))
+        }
+        Start::Resume { updates } => {
+            let (mut progress, optimiser) = state::load(&state_path(&run.out), run.device)?;
+            progress.config.updates = updates.unwrap_or(progress.config.updates);
+            Ok((progress, optimiser))
+        }
+    }
+}
