@@ -22,7 +22,7 @@ pub struct Equaliser {
 impl Default for Equaliser {
     fn default() -> Self {
         Self {
-            probability: Probability::new(0.4),
+            probability: Probability::new(0.6),
             sections: Span::new(1.0, 3.0),
             gain_db: Span::new(-9.0, 9.0),
         }

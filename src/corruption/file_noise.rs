@@ -37,19 +37,20 @@ pub struct FileNoise {
 impl Default for FileNoise {
     fn default() -> Self {
         Self {
-            second: Probability::new(0.3),
+            second: Probability::new(0.5),
             second_db: Span::new(-15.0, 0.0),
             bursts: Probability::new(0.4),
             burst_s: Span::new(0.1, 1.5),
             pause_s: Span::new(0.1, 2.0),
-            speed_probability: Probability::new(0.5),
-            speed: Span::new(0.75, 1.35),
+            speed_probability: Probability::new(0.8),
+            speed: Span::new(0.6, 1.6),
             equaliser: Equaliser {
-                probability: Probability::new(0.5),
+                probability: Probability::new(0.8),
+                gain_db: Span::new(-12.0, 12.0),
                 ..Equaliser::default()
             },
             drift: Drift {
-                probability: Probability::new(0.3),
+                probability: Probability::new(0.5),
                 ..Drift::default()
             },
         }

@@ -84,7 +84,7 @@ impl Default for Noise {
                 (Kind::Clicks, 0.04),
                 (Kind::Hum, 0.03),
             ]),
-            another: Probability::new(0.3),
+            another: Probability::new(0.4),
             another_db: Span::new(-25.0, 0.0),
             file: FileNoise::default(),
             coloured: Coloured::default(),

@@ -9,6 +9,10 @@ use super::rate::ToInternal;
 /// Longest backlog before the oldest audio goes, beside two callbacks of the device.
 const BACKLOG_S: f64 = 0.2;
 
+/// Silence that is put before the first sample. Audio servers deliver a millisecond less at one time and more at
+/// the next: at the edge of a frame each such delivery would delay a whole one.
+pub const RESERVE_S: f64 = 0.002;
+
 /// An open microphone as the worker sees it.
 pub struct Capture {
     drain: CaptureDrain,
@@ -34,7 +38,7 @@ impl Capture {
         declick.start();
         Self {
             drain,
-            resampler: ToInternal::new(rate_hz, 1),
+            resampler: intake(rate_hz, 1),
             declick,
             mixed: Vec::with_capacity(1024),
             lanes: 1,
@@ -46,7 +50,7 @@ impl Capture {
 
     /// The same microphone for another number of lanes.
     pub fn with_lanes(mut self, lanes: usize) -> Self {
-        self.resampler = ToInternal::new(self.rate_hz, lanes);
+        self.resampler = intake(self.rate_hz, lanes);
         self.lanes = lanes;
         self
     }
@@ -103,11 +107,41 @@ impl Capture {
     }
 }
 
+fn intake(rate_hz: u32, lanes: usize) -> ToInternal {
+    let mut resampler = ToInternal::new(rate_hz, lanes);
+    let reserve = (RESERVE_S * f64::from(rate_hz)) as usize;
+    for pending in resampler.pending_mut() {
+        pending.resize(reserve, 0.0);
+    }
+    resampler
+}
+
 /// Appends one frame for the lanes: the mean of all channels, or the first two.
 fn mix_down(frame: &[f32], lanes: usize, mixed: &mut Vec<f32>) {
     if lanes == 1 {
         mixed.push(frame.iter().sum::<f32>() / frame.len() as f32);
     } else {
         mixed.extend((0..lanes).map(|lane| frame[lane.min(frame.len() - 1)]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::FRAME_SAMPLES;
+    use super::super::queue::capture_queue;
+    use super::*;
+
+    #[test]
+    fn uneven_deliveries_give_a_frame_each() {
+        let (mut device, drain) = capture_queue(thread::current());
+        let mut capture = Capture::new(drain, 48_000, 2, 480);
+        let mut frame = [vec![0.0; FRAME_SAMPLES]];
+        for samples in [419, 541, 480].repeat(5) {
+            device.push(&vec![0.1; 2 * samples], 2);
+            assert!(capture.next_frame(&mut frame), "none for {samples}");
+            assert!(!capture.next_frame(&mut frame), "two for {samples}");
+        }
     }
 }

@@ -3,12 +3,16 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::capture::RESERVE_S;
 use super::drift::DriftControl;
 use super::queue::{PlaybackFeed, QueueState};
 use super::rate::ToDevice;
 
 /// Audio kept beyond what the callbacks take at once: their jitter.
 const MARGIN_S: f64 = 0.005;
+/// What is kept for a frame that comes late. The device takes whole periods, so less than a frame would be of no
+/// use; the millisecond beyond it is what a bent ratio may leave out.
+const LATE_FRAME_S: f64 = FRAME_S + 0.001;
 /// Audio above the target that is not yet worth a cut, beside one step of the worker.
 const SLACK_S: f64 = 0.02;
 /// Length of the worker's frame.
@@ -62,9 +66,10 @@ impl Playback {
         let step = capture_period_s.max(FRAME_S);
         // Between two steps of the worker the device takes so much.
         let taken = (step / self.period_s - 1e-6).ceil().max(1.0) * self.period_s;
-        let target = wanted_s.max(taken + MARGIN_S);
+        let target = wanted_s.max(taken + LATE_FRAME_S);
         let ceiling = target + step + SLACK_S;
-        self.enough_s = target..=target.max(step + self.period_s + MARGIN_S);
+        let always = target.max(step + self.period_s + MARGIN_S);
+        self.enough_s = target + RESERVE_S..=always + RESERVE_S;
         let samples = |seconds: f64| (seconds * f64::from(self.rate_hz)) as usize * self.channels;
         self.feed
             .state()

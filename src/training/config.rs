@@ -168,7 +168,7 @@ impl Default for LossConfig {
         Self {
             magnitude: 1.0,
             complex: 0.1,
-            speech_removed: 1.5,
+            speech_removed: 1.0,
             other_resolution: 0.5,
             resolutions_samples: vec![256, 512, 2048],
             waveform_per_db: 0.001,
@@ -179,10 +179,10 @@ impl Default for LossConfig {
 impl Default for VoicesConfig {
     fn default() -> Self {
         Self {
-            speed_probability: 0.5,
+            speed_probability: 0.8,
             speed_min: 0.78,
             speed_max: 1.28,
-            formant_probability: 0.15,
+            formant_probability: 0.25,
             formant_min: 0.85,
             formant_max: 1.18,
             balance_exponent: 0.5,
