@@ -1,6 +1,8 @@
 //! `denoised adapt` as its users meet it, on a small untrained model.
 
 mod common;
+#[path = "common/wav.rs"]
+mod wav;
 
 use std::f32::consts::TAU;
 use std::fs;
@@ -15,19 +17,11 @@ use common::MODEL;
 const RATE_HZ: u32 = 16_000;
 
 fn write(path: &Path, seconds: f32, sample: impl Fn(f32) -> f32) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: RATE_HZ,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).unwrap();
-    for n in 0..(seconds * RATE_HZ as f32) as u32 {
-        let sample = sample(n as f32 / RATE_HZ as f32);
-        writer.write_sample((8000.0 * sample) as i16).unwrap();
-    }
-    writer.finalize().unwrap();
+    let times = 0..(seconds * RATE_HZ as f32) as u32;
+    let samples: Vec<f32> = times
+        .map(|n| 0.25 * sample(n as f32 / RATE_HZ as f32))
+        .collect();
+    wav::write(path, &samples, RATE_HZ);
 }
 
 /// Exit code and standard error of `denoised adapt …` in `folder`.

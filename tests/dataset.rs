@@ -1,5 +1,8 @@
 //! `denoised data check` on recordings with known faults, and the judgement of a room's noise.
 
+#[path = "common/wav.rs"]
+mod wav;
+
 use std::f64::consts::TAU;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,19 +18,7 @@ use tch::Device;
 const RATE_HZ: u32 = 48_000;
 
 fn write(path: &Path, samples: &[f32]) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: RATE_HZ,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).unwrap();
-    for sample in samples {
-        let sample = (sample * 32768.0).round().clamp(-32768.0, 32767.0);
-        writer.write_sample(sample as i16).unwrap();
-    }
-    writer.finalize().unwrap();
+    wav::write(path, samples, RATE_HZ);
 }
 
 fn noise(seconds: f32, rms: f32) -> Vec<f32> {

@@ -1,8 +1,11 @@
 //! Recorded pairs: what passes, what is left out and why, and training on them from the command line.
 
+#[path = "common/wav.rs"]
+mod wav;
+
 use std::f32::consts::TAU;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use assert_cmd::Command;
 use denoised::dsp::si_sdr::si_sdr_db;
@@ -45,28 +48,13 @@ fn sum(a: &[f32], b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a + b).collect()
 }
 
-fn write_at(path: &Path, samples: &[f32], rate_hz: u32) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: rate_hz,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).unwrap();
-    for sample in samples {
-        writer.write_sample((sample * 32767.0) as i16).unwrap();
-    }
-    writer.finalize().unwrap();
-}
-
 /// The folders `noisy` and `clean` below `root`.
 struct Folders(PathBuf);
 
 impl Folders {
     fn pair(&self, name: &str, noisy: &[f32], clean: &[f32]) {
-        write_at(&self.0.join("noisy").join(name), noisy, RATE_HZ);
-        write_at(&self.0.join("clean").join(name), clean, RATE_HZ);
+        wav::write(&self.0.join("noisy").join(name), noisy, RATE_HZ);
+        wav::write(&self.0.join("clean").join(name), clean, RATE_HZ);
     }
 
     fn good(&self, name: &str, seed: u64) {
@@ -90,10 +78,10 @@ fn every_kind_of_bad_pair_is_named_with_its_fault() {
     folders.pair("other.wav", &noisy, &speech(3, 3.0));
     folders.pair("length.wav", &noisy, &clean[..RATE_HZ as usize]);
     folders.pair("rate.wav", &noisy, &clean);
-    write_at(&folder.path().join("clean/rate.wav"), &clean, 22_050);
+    wav::write(&folder.path().join("clean/rate.wav"), &clean, 22_050);
     folders.pair("broken.wav", &noisy, &clean);
     fs::write(folder.path().join("noisy/broken.wav"), b"RIFF....").unwrap();
-    write_at(&folder.path().join("noisy/alone.wav"), &noisy, RATE_HZ);
+    wav::write(&folder.path().join("noisy/alone.wav"), &noisy, RATE_HZ);
 
     let corpus = Corpus::new(Some(folder.path().join("cache"))).unwrap();
     let checked = Pairs::open(

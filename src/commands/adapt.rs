@@ -40,23 +40,6 @@ pub struct Args {
     /// Weights to start from [default: the shipped ones]
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
-    /// Weights file to write
-    #[arg(
-        long,
-        short,
-        value_name = "FILE",
-        required_unless_present = "print_config"
-    )]
-    out: Option<PathBuf>,
-    /// Recipe in TOML, as for train, instead of the built-in one
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print the whole recipe that would be used, with every default, and end
-    #[arg(long)]
-    print_config: bool,
-    /// Seed of every random choice
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
     #[command(flatten)]
     run: RunFlags,
 }
@@ -79,16 +62,16 @@ fn listen_to(path: &Path, model: &Model) {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let mut config = training_run::recipe(args.config.as_deref(), adaptation::RECIPE)?;
+    let mut config = training_run::recipe(args.run.config.as_deref(), adaptation::RECIPE)?;
     ensure!(args.minutes > 0.0, "--minutes must be positive");
     config.minutes = args.minutes;
-    config.seed = args.seed.unwrap_or(config.seed);
+    config.seed = args.run.seed.unwrap_or(config.seed);
     config.validate()?;
-    if args.print_config {
+    if args.run.print_config {
         print!("{}", toml::to_string(&config)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let out = args.out.context("--out is missing")?;
+    let out = args.run.out.clone().context("--out is missing")?;
     ensure!(
         args.run.force || !out.exists(),
         "{} exists: choose another --out, or --force to replace it",

@@ -76,11 +76,13 @@ pub(super) fn text(card: &Card) -> String {
 fn network(config: &ModelConfig) -> String {
     let dilations = config.context_dilations.iter().map(i64::to_string);
     format!(
-        "{} channels, {} bands, {} patterns along them, deep filter of {} taps on {} bins, \
+        "{} channels, {} bands, {} patterns along them, a scene of {} × {}, deep filter of {} taps on {} bins, \
          context dilations {}, {} recurrences",
         config.channels,
         config.bands,
         config.pattern_channels,
+        config.scene_channels,
+        config.bands / config.scene_span_bands,
         config.filter_taps,
         config.filter_bins,
         dilations.collect::<Vec<_>>().join(" "),

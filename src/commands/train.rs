@@ -42,20 +42,6 @@ pub struct Args {
     /// Noise to validate on
     #[arg(long, value_name = "DIR|LIST")]
     valid_noise: Vec<PathBuf>,
-    /// Weights file to write: the best so far, replaced when validation improves
-    #[arg(
-        long,
-        short,
-        value_name = "FILE",
-        required_unless_present = "print_config"
-    )]
-    out: Option<PathBuf>,
-    /// Recipe in TOML: sizes, schedule, loss, corruption; anything not in it keeps its default
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print the whole recipe that would be used, with every default, and end
-    #[arg(long)]
-    print_config: bool,
     /// Start from these weights (fine-tuning) instead of random ones
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
@@ -68,9 +54,6 @@ pub struct Args {
     /// Minutes to train for, instead of a number of updates
     #[arg(long, value_name = "MINUTES", conflicts_with = "updates")]
     minutes: Option<f64>,
-    /// Seed of every random choice, instead of the recipe's: the same seed gives the same run
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
     /// Minutes between validations; the state is saved at each
     #[arg(long, value_name = "MINUTES", default_value_t = 5.0)]
     validate_every: f64,
@@ -102,11 +85,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         args.validate_every > 0.0 && args.validate_every < 1e9,
         "--validate-every must be a positive number of minutes"
     );
-    if args.print_config {
+    if args.run.print_config {
         print!("{}", toml::to_string(&config(&args)?)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let out = args.out.clone().context("--out is missing")?;
+    let out = args.run.out.clone().context("--out is missing")?;
     ensure!(
         args.resume || args.run.force || !out.exists(),
         "{} exists: choose another --out, or --resume to go on, or --force to replace it",
@@ -133,10 +116,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn config(args: &Args) -> Result<TrainingConfig> {
-    let mut config = training_run::recipe(args.config.as_deref(), "")?;
+    let mut config = training_run::recipe(args.run.config.as_deref(), "")?;
     config.updates = args.updates.unwrap_or(config.updates);
     config.minutes = args.minutes.unwrap_or(config.minutes);
-    config.seed = args.seed.unwrap_or(config.seed);
+    config.seed = args.run.seed.unwrap_or(config.seed);
     config.validate()?;
     Ok(config)
 }

@@ -19,6 +19,23 @@ use crate::training::{Outcome, TrainingConfig, train};
 /// Flags of every training run.
 #[derive(clap::Args, Debug)]
 pub struct RunFlags {
+    /// Weights file to write: the best so far
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        required_unless_present = "print_config"
+    )]
+    pub out: Option<PathBuf>,
+    /// Recipe in TOML: sizes, schedule, loss, corruption; anything not in it keeps its default
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the whole recipe that would be used, with every default, and end
+    #[arg(long)]
+    pub print_config: bool,
+    /// Seed of every random choice, instead of the recipe's: the same seed gives the same run
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", value_parser = parse_device)]
     pub device: Device,

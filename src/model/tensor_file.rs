@@ -9,6 +9,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
 
+use super::slices::values;
 use crate::pending_file::PendingFile;
 
 /// Tensors by name, in a fixed order.
@@ -94,18 +95,12 @@ fn shape(tensor: &Tensor) -> Vec<usize> {
 
 /// Values in the tensor's own precision.
 fn little_endian(tensor: &Tensor) -> (Dtype, Vec<u8>) {
-    let wide = tensor
-        .to_device(Device::Cpu)
-        .to_kind(Kind::Float)
-        .contiguous();
-    let mut values = vec![0f32; wide.numel()];
-    wide.copy_data(&mut values, wide.numel());
-    let values = values.iter();
+    let values = values(tensor).into_iter();
     match tensor.kind() {
         Kind::Half => (
             Dtype::F16,
             values
-                .flat_map(|&value| f16::from_f32(value).to_le_bytes())
+                .flat_map(|value| f16::from_f32(value).to_le_bytes())
                 .collect(),
         ),
         _ => (
