@@ -1,4 +1,4 @@
-//! How training went: loss, SI-SDR and learning rate over the updates, one above the other.
+//! How training went: curves over the updates, one panel above the other.
 
 use std::path::Path;
 
@@ -15,26 +15,22 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
-const SIZE: (u32, u32) = (1000, 1100);
+/// Curves in one unit, with its name.
+pub type Panel<'a> = (&'a str, Vec<Series>);
 
-/// Draws the three panels over the number of updates into the PNG `path`. Values that are not finite
-/// are left out.
+const WIDTH: u32 = 1000;
+const PANEL_HEIGHT: u32 = 360;
+
+/// Draws the panels over the number of updates into the PNG `path`. Values that are not finite are left out.
 ///
 /// # Errors
 /// A path that cannot be written.
-pub fn training_curve(
-    path: &Path,
-    loss: &[Series],
-    si_sdr_db: &[Series],
-    learning_rate: &[Series],
-) -> Result<()> {
-    save(path, SIZE, |area| {
-        let areas = area.titled("training", (FONT, 24))?.split_evenly((3, 1));
-        let panels = [
-            ("loss", loss),
-            ("SI-SDR / dB", si_sdr_db),
-            ("learning rate", learning_rate),
-        ];
+pub fn training_curve(path: &Path, panels: &[Panel]) -> Result<()> {
+    let size = (WIDTH, PANEL_HEIGHT * panels.len() as u32);
+    save(path, size, |area| {
+        let areas = area
+            .titled("training", (FONT, 24))?
+            .split_evenly((panels.len(), 1));
         areas
             .iter()
             .zip(panels)

@@ -24,6 +24,8 @@ pub struct Entry {
     pub validation_loss: f64,
     pub validation_si_sdr_db: f64,
     pub input_si_sdr_db: f64,
+    pub validation_stoi: f64,
+    pub input_stoi: f64,
 }
 
 /// `OUT.log.csv` and `OUT.png`.
@@ -84,14 +86,32 @@ impl Journal {
         training_curve(
             &self.picture,
             &[
-                series("training", |entry| entry.training_loss),
-                series("validation", |entry| entry.validation_loss),
+                (
+                    "loss",
+                    vec![
+                        series("training", |entry| entry.training_loss),
+                        series("validation", |entry| entry.validation_loss),
+                    ],
+                ),
+                (
+                    "SI-SDR / dB",
+                    vec![
+                        series("validation output", |entry| entry.validation_si_sdr_db),
+                        series("validation input", |entry| entry.input_si_sdr_db),
+                    ],
+                ),
+                (
+                    "STOI",
+                    vec![
+                        series("validation output", |entry| entry.validation_stoi),
+                        series("validation input", |entry| entry.input_stoi),
+                    ],
+                ),
+                (
+                    "learning rate",
+                    vec![series("learning rate", |entry| entry.learning_rate)],
+                ),
             ],
-            &[
-                series("validation output", |entry| entry.validation_si_sdr_db),
-                series("validation input", |entry| entry.input_si_sdr_db),
-            ],
-            &[series("learning rate", |entry| entry.learning_rate)],
         )
     }
 }

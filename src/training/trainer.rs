@@ -241,6 +241,8 @@ impl Trainer {
             validation_loss: score.loss,
             validation_si_sdr_db: score.si_sdr_db,
             input_si_sdr_db: score.input_si_sdr_db,
+            validation_stoi: score.stoi,
+            input_stoi: score.input_stoi,
         };
         // Before the first update there is nothing to say of training.
         let training = match self.progress.updates {
@@ -249,11 +251,14 @@ impl Trainer {
         };
         self.bar.suspend(|| {
             log::info!(
-                "update {}: {training}validation {:.4}, SI-SDR {:.2} dB (input {:.2}), {:.0} audio-s/s",
+                "update {}: {training}validation {:.4}, SI-SDR {:.2} dB (input {:.2}), STOI {:.3} ({:.3}), \
+                 {:.0} audio-s/s",
                 entry.update,
                 entry.validation_loss,
                 entry.validation_si_sdr_db,
                 entry.input_si_sdr_db,
+                entry.validation_stoi,
+                entry.input_stoi,
                 entry.audio_seconds_per_second,
             );
         });

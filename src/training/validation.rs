@@ -6,7 +6,9 @@ use super::batch::{Batch, Material};
 use super::config::TrainingConfig;
 use super::loss::Loss;
 use super::replica::load;
+use crate::SAMPLE_RATE_HZ;
 use crate::dsp::si_sdr::si_sdr_db;
+use crate::metrics::stoi::intelligibility;
 use crate::model::autoencoder::Autoencoder;
 use crate::model::tensor_file::Named;
 
@@ -32,6 +34,8 @@ pub struct Score {
     pub si_sdr_db: f64,
     /// The same of the noisy input.
     pub input_si_sdr_db: f64,
+    pub stoi: f64,
+    pub input_stoi: f64,
 }
 
 impl Validation {
@@ -65,6 +69,7 @@ impl Validation {
         let _guard = tch::no_grad_guard();
         load(&mut self.variables, weights);
         let (mut loss, mut output, mut input) = (0.0, Vec::new(), Vec::new());
+        let (mut stoi, mut input_stoi) = (Vec::new(), Vec::new());
         for batch in &self.batches {
             let on_device = batch.to_device(self.device);
             let (noisy, target) = self.loss.analyse(&on_device);
@@ -93,6 +98,8 @@ impl Validation {
                     if before < 60.0 {
                         input.push(before);
                         output.push(after);
+                        stoi.extend(understood(&clean[..late], &audio[audio.len() - late..]));
+                        input_stoi.extend(understood(&clean, &noisy));
                     }
                 }
             }
@@ -102,6 +109,13 @@ impl Validation {
             loss: loss / self.batches.len() as f64,
             si_sdr_db: mean(&output),
             input_si_sdr_db: mean(&input),
+            stoi: mean(&stoi),
+            input_stoi: mean(&input_stoi),
         }
     }
+}
+
+/// STOI, where there is enough speech for it.
+fn understood(clean: &[f32], heard: &[f32]) -> Option<f64> {
+    intelligibility(clean, heard, SAMPLE_RATE_HZ).map(|found| found.stoi)
 }
