@@ -271,7 +271,7 @@ fn training_learns_and_fine_tuning_starts_from_what_was_learned() {
         learning_rate: 1e-5,
         ..config
     };
-    let start = Start::FineTune(Box::new(gentle.clone()), checkpoint);
+    let start = Start::FineTune(Box::new(gentle.clone()), Box::new(checkpoint));
     train(
         run(folder.path(), "second.safetensors", &gentle),
         start,

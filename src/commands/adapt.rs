@@ -101,7 +101,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let prepared = Prepared {
         out: out.clone(),
         material: adaptation::material(&noise, voices, &config)?,
-        start: Start::FineTune(Box::new(config), checkpoint),
+        start: Start::FineTune(Box::new(config), Box::new(checkpoint)),
         validation_interval: Duration::from_secs_f64(args.minutes * 60.0 / VALIDATIONS),
         resumable: false,
     };

@@ -133,7 +133,7 @@ fn start(args: &Args) -> Result<Start> {
     let config = Box::new(config(args)?);
     Ok(match &args.init {
         None => Start::Fresh(config),
-        Some(path) => Start::FineTune(config, Checkpoint::load(path, args.run.device)?),
+        Some(path) => Start::FineTune(config, Box::new(Checkpoint::load(path, args.run.device)?)),
     })
 }
 

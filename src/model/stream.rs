@@ -89,7 +89,7 @@ impl Model {
 
     /// A new stream of one channel for live sound, cleaned frame by frame on the processor.
     pub fn stream(&self) -> Stream {
-        self.with_engine(Engine::Frames(self.weights.frames.clone()))
+        self.with_engine(Engine::Frames(Box::new(self.weights.frames.clone())))
     }
 
     /// A new stream of one channel for files, cleaned by libtorch on the model's device, many frames at a time.
@@ -118,7 +118,7 @@ pub struct Stream {
 
 #[derive(Debug)]
 enum Engine {
-    Frames(FrameAutoencoder),
+    Frames(Box<FrameAutoencoder>),
     Chunks(Chunks),
 }
 
@@ -144,7 +144,7 @@ impl Stream {
     /// Silence before the next frame.
     pub fn reset(&mut self) {
         match &mut self.engine {
-            Engine::Frames(frames) => frames.clone_from(&self.weights.frames),
+            Engine::Frames(frames) => frames.as_mut().clone_from(&self.weights.frames),
             Engine::Chunks(chunks) => {
                 chunks.past = self.weights.stft.past(1);
                 chunks.overlap = self.weights.stft.overlap(1);

@@ -65,9 +65,8 @@ impl TensorFile {
     /// # Errors
     /// Names the file that could not be written.
     pub fn save(self, path: &Path) -> Result<()> {
-        let stored: Vec<(&String, Vec<usize>, (Dtype, Vec<u8>))> = self
-            .tensors
-            .iter()
+        let stored = self.tensors.iter();
+        let stored: Vec<_> = stored
             .map(|(name, tensor)| (name, shape(tensor), little_endian(tensor)))
             .collect();
         let mut views = Vec::with_capacity(stored.len());

@@ -32,7 +32,7 @@ pub struct Run {
 pub enum Start {
     Fresh(Box<TrainingConfig>),
     /// From a weights file, whose architecture is used.
-    FineTune(Box<TrainingConfig>, Checkpoint),
+    FineTune(Box<TrainingConfig>, Box<Checkpoint>),
     /// From the state file; `updates` replaces the planned number.
     Resume {
         updates: Option<u64>,
@@ -70,7 +70,7 @@ pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
         Start::Fresh(config) => fresh(*config, None),
         Start::FineTune(mut config, checkpoint) => {
             config.model = checkpoint.config.clone();
-            fresh(*config, Some(&checkpoint))
+            fresh(*config, Some(&*checkpoint))
         }
         Start::Resume { updates } => {
             let (mut progress, optimiser) = state::load(&state_path(&run.out), run.device)?;
