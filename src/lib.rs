@@ -125,6 +125,9 @@
 //! # }
 //! ```
 
+// Module headers explain the folder to those who read the source, too.
+#![allow(rustdoc::private_intra_doc_links)]
+
 pub mod arguments;
 pub mod audio;
 pub mod cleaning;

@@ -1,4 +1,4 @@
-//! Rooms, simulated (a [`shoebox`](super::shoebox)) or measured, and what of their sound is early.
+//! Rooms, simulated (a [`super::shoebox`]) or measured, and what of their sound is early.
 
 use std::f32::consts::PI;
 

@@ -1,8 +1,9 @@
 //! The autoencoder: one definition for training, batch and stream.
 //!
-//! A frame's way: [`stft`] analysis → [`features`] → [`network`] (encoder → latent → causal context
-//! → decoder, made of [`conv`], [`recurrence`] and [`patterns`] and [`scene`] of [`band_conv`]) → [`filter`] on the noisy spectrum → [`stft`]
-//! synthesis. [`stream`] runs that chain on audio of any length with state; [`checkpoint`] stores it.
+//! A frame's way: [`stft`] analysis → [`features`] → [`network`] (encoder → latent → causal context → decoder, made of
+//! [`conv`] and [`recurrence`] along time, [`patterns`] and [`scene`] of [`band_conv`] along the bands) → [`filter`] on the
+//! noisy spectrum → [`stft`] synthesis. [`frame`] is the same on single frames, made from it. [`stream`] runs either on
+//! audio of any length with state; [`checkpoint`] stores the weights.
 
 pub mod autoencoder;
 pub mod band_conv;
@@ -21,7 +22,7 @@ pub mod locate;
 pub mod network;
 pub mod patterns;
 pub mod recurrence;
-mod scene;
+pub mod scene;
 pub(crate) mod slices;
 pub mod stft;
 pub mod stream;

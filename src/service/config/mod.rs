@@ -1,6 +1,6 @@
 //! The configuration: flags, variables, the file and defaults become one [`Settings`].
 //!
-//! [`settings`] lists what can be set; [`flags`] and [`file`] read it; [`resolve()`] decides.
+//! [`settings`] lists what can be set; [`flags`] and [`mod@file`] read it; [`resolve()`] decides.
 
 pub mod file;
 mod flags;
