@@ -84,7 +84,7 @@ pub struct Settings {
     )]
     pub stereo: bool,
 
-    /// Audio held ready for playback, in ms: more survives a busier machine, less delays less
+    /// Audio held ready for playback, in ms, no less than the callbacks need: more survives a busier machine
     #[arg(
         long, value_name = "MS", env = "DENOISED_LATENCY_MS", default_value_t = 20.0,
         value_parser = arguments::latency_ms
