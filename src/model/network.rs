@@ -12,7 +12,7 @@ use super::config::ModelConfig;
 use super::conv::{CausalConv, History};
 use super::features::Features;
 use super::filter::SpectralFilter;
-use super::frame::{FrameLayers, FrameNetwork};
+use super::frame::FrameNetwork;
 use super::patterns::Patterns;
 use super::recurrence::{Memory, Recurrence};
 use super::scene::Scene;
@@ -206,7 +206,7 @@ impl Network {
 
     /// The network on single frames.
     pub fn frames(&self) -> FrameNetwork {
-        FrameNetwork(FrameLayers {
+        FrameNetwork {
             patterns: self.patterns.frames(),
             scene: self.scene.frames(),
             encoder: self.encoder.each_ref().map(CausalConv::frames),
@@ -217,7 +217,7 @@ impl Network {
             decoder: self.decoder.each_ref().map(CausalConv::frames),
             gains: self.gains.frames(),
             taps: self.taps.frames(),
-        })
+        }
     }
 
     fn layers(&self) -> impl Iterator<Item = &CausalConv> {

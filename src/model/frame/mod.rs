@@ -1,7 +1,7 @@
 //! The network on single frames, as a stream has them: plain slices instead of tensors.
 //!
 //! A frame's arithmetic takes a tenth of a millisecond; a few hundred tensor operations on a frame take several
-//! times that, and much more where other programs have used the caches since the last frame. So every layer
+//! times that. So every layer
 //! has a counterpart here that is made from it, holds what it remembers of the frames before, and gives the same
 //! numbers. A clone shares the weights and remembers on its own.
 
@@ -22,7 +22,7 @@ pub use autoencoder::FrameAutoencoder;
 pub use band_conv::FrameBandConv;
 pub use bands::FrameBands;
 pub use conv::FrameConv;
-pub use network::{FrameLayers, FrameNetwork};
+pub use network::FrameNetwork;
 pub use patterns::FramePatterns;
 pub use recurrence::FrameRecurrence;
 pub use scene::FrameScene;

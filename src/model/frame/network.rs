@@ -6,9 +6,9 @@ use super::patterns::FramePatterns;
 use super::recurrence::FrameRecurrence;
 use super::scene::FrameScene;
 
-/// The layers of the network.
+/// The layers between features and filter.
 #[derive(Debug, Clone)]
-pub struct FrameLayers {
+pub struct FrameNetwork {
     pub patterns: FramePatterns,
     pub scene: FrameScene,
     pub encoder: [FrameConv; 2],
@@ -21,41 +21,33 @@ pub struct FrameLayers {
     pub taps: FrameConv,
 }
 
-/// The layers between features and filter.
-#[derive(Debug, Clone)]
-pub struct FrameNetwork(pub FrameLayers);
-
 impl FrameNetwork {
     /// Features of a frame to gains, before the sigmoid, and taps.
     pub fn step(&mut self, features: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        let layers = &mut self.0;
-        let patterns = layers.patterns.look(features);
-        let scene = layers.scene.look(&patterns);
+        let patterns = self.patterns.look(features);
+        let scene = self.scene.look(&patterns);
         let mut input = features.to_vec();
-        input.extend(layers.patterns.summary(&patterns));
-        input.extend(layers.scene.summary(&scene));
-        let first = layers.encoder[0].step(&input);
-        let second = layers.encoder[1].step(&first);
-        let latent = layers.bottleneck.step(&second);
+        input.extend(self.patterns.summary(&patterns));
+        input.extend(self.scene.summary(&scene));
+        let first = self.encoder[0].step(&input);
+        let second = self.encoder[1].step(&first);
+        let latent = self.bottleneck.step(&second);
 
-        let mut hidden = layers.expansion.step(&latent);
-        let mut recurrences = layers.recurrences.iter_mut();
-        for layer in &mut layers.context {
+        let mut hidden = self.expansion.step(&latent);
+        let mut recurrences = self.recurrences.iter_mut();
+        for layer in &mut self.context {
             hidden = layer.residual(&hidden);
             if let Some(recurrence) = recurrences.next() {
                 recurrence.step(&mut hidden);
             }
         }
         add(&mut hidden, &second);
-        hidden = layers.decoder[0].step(&hidden);
+        hidden = self.decoder[0].step(&hidden);
         add(&mut hidden, &first);
-        hidden = layers.decoder[1].step(&hidden);
-        let mut gains = layers.gains.step(&hidden);
-        let light = layers.scene.light(&scene, &hidden);
-        add(
-            &mut gains,
-            &layers.patterns.gains(&patterns, &hidden, &light),
-        );
-        (gains, layers.taps.step(&hidden))
+        hidden = self.decoder[1].step(&hidden);
+        let mut gains = self.gains.step(&hidden);
+        let light = self.scene.light(&scene, &hidden);
+        add(&mut gains, &self.patterns.gains(&patterns, &hidden, &light));
+        (gains, self.taps.step(&hidden))
     }
 }
