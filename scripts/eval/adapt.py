@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `denoised adapt` gains on one kind of noise, and what it costs on the others.
 
-    python3 scripts/eval/adapt.py CORPUS_DIR OUT_DIR [--minutes 15] [--threads 1] [--bin target/release/denoised]
+    python3 scripts/eval/adapt.py CORPUS_DIR OUT_DIR [--minutes 15] [--threads N] [--bin target/release/denoised]
 
 Adapts to every other recording of the validation split's machine noises, with ten minutes of eight training
 voices, and scores the weights of before and after on 24 mixtures with the machine noises in between and on 42
@@ -58,7 +58,7 @@ def main():
     parser.add_argument('corpus', type=os.path.abspath)
     parser.add_argument('out', type=os.path.abspath)
     parser.add_argument('--minutes', default='15')
-    parser.add_argument('--threads', default='1')
+    parser.add_argument('--threads', default=str(os.cpu_count()))
     parser.add_argument('--bin', default='target/release/denoised')
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)

@@ -168,7 +168,7 @@ impl Default for LossConfig {
         Self {
             magnitude: 1.0,
             complex: 0.1,
-            speech_removed: 1.0,
+            speech_removed: 2.0,
             other_resolution: 0.5,
             resolutions_samples: vec![256, 512, 2048],
             waveform_per_db: 0.001,
