@@ -46,9 +46,9 @@ pub struct Args {
     #[arg(long, default_value = "cpu", value_parser = parse_device)]
     device: Device,
 
-    /// Lower noise by this much at most, in dB
-    #[arg(long, value_name = "DB", value_parser = arguments::attenuation_db)]
-    atten_limit_db: Option<f32>,
+    /// Lower noise by this much at most, in dB, or off for no limit
+    #[arg(long, value_name = "DB", default_value_t = arguments::ATTEN_LIMIT_DB, value_parser = arguments::attenuation_db)]
+    atten_limit_db: f32,
 
     /// Share of cleaned sound in the output: 0 is the input, 1 the cleaned sound
     #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = arguments::share)]

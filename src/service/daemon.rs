@@ -157,7 +157,6 @@ impl Daemon {
             parsed.map_err(|wrong| anyhow::anyhow!("{name} = {value}: {wrong}"))
         };
         match key {
-            Key::AttenLimitDb if value == "off" => sound.atten_limit_db = f32::INFINITY,
             Key::AttenLimitDb => {
                 sound.atten_limit_db = said("atten-limit-db", arguments::attenuation_db(value))?;
             }

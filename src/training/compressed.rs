@@ -6,6 +6,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::config::LossConfig;
+use crate::dsp::exp2;
 use crate::model::slices::values;
 use crate::model::stft;
 
@@ -173,18 +174,7 @@ fn power_of(x: f32) -> f32 {
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let s2 = s * s;
     let ln = 2.0 * s * (1.0 + s2 * (1.0 / 3.0 + s2 * (0.2 + s2 * (1.0 / 7.0))));
-    let y = HALF_COMPRESSION * (exponent as f32 + ln * std::f32::consts::LOG2_E);
-
-    // Adding 1.5 · 2²³ rounds to a whole number and leaves it in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    let shifted = y + ROUND;
-    let whole = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
-    let z = (y - (shifted - ROUND)) * std::f32::consts::LN_2;
-    let fraction = 1.0
-        + z * (1.0
-            + z * (0.5
-                + z * (1.0 / 6.0 + z * (1.0 / 24.0 + z * (1.0 / 120.0 + z * (1.0 / 720.0))))));
-    fraction * f32::from_bits(((whole + 127) << 23) as u32)
+    exp2(HALF_COMPRESSION * (exponent as f32 + ln * std::f32::consts::LOG2_E))
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ fn try_clean(task: &Task, model: &Model, shared: &Shared) -> Result<Report> {
 /// How much of the input stays in the output. Noise taken away entirely and input mixed in at the
 /// limit's gain lies at the limit, as in DeepFilterNet; `--mix` then blends with the input again.
 fn dry_share(args: &Args) -> f32 {
-    let floor = args.atten_limit_db.map_or(0.0, |db| 10f32.powf(-db / 20.0));
+    let floor = 10f32.powf(-args.atten_limit_db / 20.0);
     1.0 - args.mix * (1.0 - floor)
 }
 

@@ -2,26 +2,16 @@
 
 use multiversion::multiversion;
 
+use crate::dsp::exp2;
+
 /// 1 / (1 + e^−x) of each value.
 #[multiversion(targets("x86_64+avx2+fma"))]
 pub fn sigmoid(values: &mut [f32]) {
     for value in values {
-        *value = 1.0 / (1.0 + exp(-*value));
+        // Beyond these limits it is 0 or 1.
+        let exponent = -value.clamp(-80.0, 80.0) * std::f32::consts::LOG2_E;
+        *value = 1.0 / (1.0 + exp2(exponent));
     }
-}
-
-/// e^x to 1e-6 of its value, within the range where a sigmoid differs from 0 and 1: vectorises, unlike `f32::exp`.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    // Adding 1.5 · 2²³ rounds to a whole number and leaves it in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    let y = x.clamp(-80.0, 80.0) * std::f32::consts::LOG2_E;
-    let shifted = y + ROUND;
-    let whole = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
-    let z = (y - (shifted - ROUND)) * std::f32::consts::LN_2;
-    let series = z / 5.0 * (1.0 + z / 6.0);
-    let fraction = 1.0 + z * (1.0 + z / 2.0 * (1.0 + z / 3.0 * (1.0 + z / 4.0 * (1.0 + series))));
-    fraction * f32::from_bits(((whole + 127) << 23) as u32)
 }
 
 /// Negative values become 0.

@@ -158,7 +158,7 @@ mod tests {
         let file = entries(&[("mix", "0.5"), ("atten-limit-db", "20")]);
         let resolution = decide(&flags, &file, Path::new("/c.toml")).unwrap();
         assert_eq!(resolution.settings.mix, 0.25);
-        assert_eq!(resolution.settings.atten_limit_db, Some(20.0));
+        assert_eq!(resolution.settings.atten_limit_db, 20.0);
         assert_eq!(resolution.settings.input, "default");
         let origin = |key| {
             let mut keys = resolution.keys.iter();

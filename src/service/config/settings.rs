@@ -61,9 +61,9 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", env = "DENOISED_LIGHT_MODEL", value_hint = FilePath)]
     pub light_model: Option<PathBuf>,
 
-    /// Lower noise by this much at most, in dB [default: no limit]
-    #[arg(long, value_name = "DB", env = "DENOISED_ATTEN_LIMIT_DB", value_parser = arguments::attenuation_db)]
-    pub atten_limit_db: Option<f32>,
+    /// Lower noise by this much at most, in dB, or off for no limit
+    #[arg(long, value_name = "DB", env = "DENOISED_ATTEN_LIMIT_DB", default_value_t = arguments::ATTEN_LIMIT_DB, value_parser = arguments::attenuation_db)]
+    pub atten_limit_db: f32,
 
     /// Share of cleaned sound in the output: 0 is the input, 1 the cleaned sound
     #[arg(long, value_name = "0..1", env = "DENOISED_MIX", default_value_t = 1.0, value_parser = arguments::share)]
@@ -130,7 +130,7 @@ impl Settings {
             output_wish: wish,
             sound: Sound {
                 mode: self.mode,
-                atten_limit_db: self.atten_limit_db.unwrap_or(f32::INFINITY),
+                atten_limit_db: self.atten_limit_db,
                 mix: self.mix,
                 input_gain_db: self.input_gain_db,
             },
