@@ -87,6 +87,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         None => locate::default_path()?,
     };
     let checkpoint = Checkpoint::load(&init, args.run.device)?;
+    let way = config.adaptation.way;
 
     let noise = listing::read(&args.noise)?;
     let model = Model::from_checkpoint(&checkpoint, args.run.device)?;
@@ -106,17 +107,23 @@ pub fn run(args: Args) -> Result<ExitCode> {
         resumable: false,
     };
     let outcome = training_run::launch(&args.run, prepared)?;
-    let best = Checkpoint::load(&out, Device::Cpu)?.summary;
-    match best.updates {
+    let mut best = Checkpoint::load(&out, Device::Cpu)?;
+    match best.summary.updates {
         0 => println!(
             "{}: nothing better was found, it holds the weights of before",
             out.display()
         ),
-        updates => println!(
-            "{}: best after {updates} updates, SI-SDR {:.1} dB on held-out mixtures; use it with --model",
-            out.display(),
-            best.validation_si_sdr_db
-        ),
+        updates => {
+            let before = Checkpoint::load(&init, Device::Cpu)?.tensors;
+            adaptation::go_part_way(&before, &mut best.tensors, way);
+            best.save(&out)?;
+            println!(
+                "{}: {:.0} % of the way from the weights of before to the best, after {updates} updates; use it with \
+                 --model",
+                out.display(),
+                100.0 * way
+            );
+        }
     }
     Ok(match outcome {
         Outcome::Finished => ExitCode::SUCCESS,

@@ -116,6 +116,8 @@ pub struct AdaptationConfig {
     pub share: f64,
     /// Ratio of active speech to the environment's noise, in dB.
     pub snr_db: Span,
+    /// How far the result goes from the weights of before, 0, to the adapted ones, 1.
+    pub way: f64,
 }
 
 impl Default for PairsConfig {
@@ -133,6 +135,7 @@ impl Default for AdaptationConfig {
         Self {
             share: 0.5,
             snr_db: Span::new(-5.0, 20.0),
+            way: 0.7,
         }
     }
 }
@@ -218,6 +221,7 @@ impl TrainingConfig {
             ("pairs: share", self.pairs.share),
             ("pairs: level_probability", self.pairs.level_probability),
             ("adaptation: share", self.adaptation.share),
+            ("adaptation: way", self.adaptation.way),
         ] {
             ensure!((0.0..=1.0).contains(&share), "{name} must be 0 to 1");
         }
