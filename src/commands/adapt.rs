@@ -87,6 +87,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         None => locate::default_path()?,
     };
     let checkpoint = Checkpoint::load(&init, args.run.device)?;
+    // Held from here on, because --out may replace --init.
+    let before = Checkpoint::load(&init, Device::Cpu)?.tensors;
     let way = config.adaptation.way;
 
     let noise = listing::read(&args.noise)?;
@@ -114,7 +116,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
             out.display()
         ),
         updates => {
-            let before = Checkpoint::load(&init, Device::Cpu)?.tensors;
             adaptation::go_part_way(&before, &mut best.tensors, way);
             best.save(&out)?;
             println!(

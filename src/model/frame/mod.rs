@@ -1,9 +1,8 @@
 //! The network on single frames, as a stream has them: plain slices instead of tensors.
 //!
 //! A frame's arithmetic takes a tenth of a millisecond; a few hundred tensor operations on a frame take several
-//! times that. So every layer
-//! has a counterpart here that is made from it, holds what it remembers of the frames before, and gives the same
-//! numbers. A clone shares the weights and remembers on its own.
+//! times that. So every layer has a counterpart here that is made from it, holds what it remembers of the frames
+//! before, and gives the same numbers. A clone shares the weights and remembers on its own.
 
 mod arithmetic;
 mod autoencoder;
