@@ -12,8 +12,8 @@ to CORPUS_DIR, no header:
     valid_noise.tsv    path, class group                       noise packages that training never hears
     bench_noise.tsv    the same, and synth:KIND                for scripts/eval
 
-Only `train` rows go into the first two, only `valid` rows into the others. Voices that tts.py synthesised
-(CORPUS_DIR/tts) join speech.tsv.
+Only `train` rows go into the first two, only `valid` rows into the others. Voices that voices.py fetched
+(CORPUS_DIR/voices) and tts.py synthesised (CORPUS_DIR/tts) join speech.tsv.
 """
 import collections, csv, os, sys
 
@@ -82,12 +82,13 @@ def speech_lines(rows):
     return [(r['path'], r['speaker'], round(bandwidth_hz(r)), GRADE_WEIGHT[r['grade']]) for r in rows]
 
 
-def synthetic_lines(corpus):
-    path = os.path.join(corpus, 'tts', 'speech.tsv')
+def listed_in(corpus, folder):
+    """What another script has listed in CORPUS_DIR/folder/speech.tsv, if it ran."""
+    path = os.path.join(corpus, folder, 'speech.tsv')
     if not os.path.exists(path):
         return []
     with open(path, encoding='utf-8') as f:
-        return [('tts/' + first, *rest) for first, *rest in (line.rstrip('\n').split('\t') for line in f)]
+        return [(f'{folder}/{first}', *rest) for first, *rest in (line.rstrip('\n').split('\t') for line in f)]
 
 
 def summary(title, rows, key, key_name):
@@ -128,8 +129,8 @@ def main():
     valid_noise = [r for r in select('noise', 'valid') if usable_noise(r)]
 
     group_of = {c: g for g, classes in VALID_GROUPS.items() for c in classes}
-    synthetic = synthetic_lines(corpus)
-    write(corpus, 'speech.tsv', speech_lines(speech) + synthetic)
+    fetched, synthetic = listed_in(corpus, 'voices'), listed_in(corpus, 'tts')
+    write(corpus, 'speech.tsv', speech_lines(speech) + fetched + synthetic)
     write(corpus, 'noise.tsv', [(r['path'], r['category']) for r in noise] + [(r['path'], 'music') for r in music])
     write(corpus, 'valid_speech.tsv', speech_lines(valid_speech))
     recorded = [(r['path'], group_of[r['category']]) for r in valid_noise]
@@ -138,7 +139,7 @@ def main():
 
     summary('training speech by grade (weight A 1.0, B 0.7, C 0.15)', speech, lambda r: r['grade'], 'grade')
     summary('training speech by bandwidth', speech, band, 'bandwidth')
-    print(f'\nsynthetic speech: {len(synthetic)} files')
+    print(f'\nfetched speech: {len(fetched)} files, synthetic speech: {len(synthetic)} files')
     summary('training noise', noise + music, lambda r: r['category'] or 'music', 'class')
     summary('validation speech', valid_speech, lambda r: r['speaker'], 'speaker')
     summary('validation noise', valid_noise, lambda r: group_of[r['category']], 'group')

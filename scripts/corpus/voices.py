@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Fetch more recorded voices, from public Git repositories, and list them for the trainer.
+
+    CORPUS_DIR/.venv/bin/python voices.py CORPUS_DIR
+
+Needs git, numpy and soundfile. Writes CORPUS_DIR/voices/SOURCE/... and CORPUS_DIR/voices/speech.tsv, which lists.py
+appends to speech.tsv. A source that is there already is not fetched again.
+
+Languages of reserved.txt and of the validation voices are left out, and so is `nb`, whose voice stands in for the
+reserved `nn`. What names no speakers is dealt into as many labels as keep it from outweighing the rest, and a noisy
+room among them is left out by itself. Bandwidth and grade are measured here, per label, as the manifest has them.
+"""
+import collections, os, re, subprocess, sys, zlib
+
+import numpy as np
+import soundfile as sf
+
+from lists import GRADE_WEIGHT
+
+FRAME_S = 0.02
+LEFT_OUT_LANGUAGES = {'da', 'de', 'el', 'it', 'ja', 'lt', 'nb', 'nn', 'pt_BR', 'uk', 'bg', 'ca', 'he', 'hu', 'sl'}
+CROWDS = {'intent', 'wake', 'precise'}  # every file has a room of its own
+CROWD_LEAST_DB = 35
+AUDIO = ('.ogg', '.wav', '.mp3')
+
+
+def gcompris(folder, files):
+    """One voice per language and author; files that the LICENSE does not name are left out."""
+    authors, here = {}, ''
+    with open(os.path.join(folder, 'LICENSE'), encoding='utf-8', errors='replace') as f:
+        for line in f:
+            if section := re.match(r'\./(.+):\s*$', line):
+                here = section[1]
+            elif entry := re.match(r'(\S+\.ogg)\s+(\S.*)$', line.rstrip()):
+                authors[f'{here}/{entry[1]}'] = re.sub(r'[^a-z]+', '-', entry[2].lower())[:16].strip('-')
+    for path in files:
+        language = path.split('/')[0]
+        if path in authors and language not in LEFT_OUT_LANGUAGES and 'susan-rich' not in authors[path]:
+            yield path, f'gcompris-{language}-{authors[path]}'
+
+
+def dealt(name, labels):
+    return lambda folder, files: ((path, f'{name}-{zlib.crc32(path.encode()) % labels}') for path in files)
+
+
+def by_folder(name, depth):
+    return lambda folder, files: ((path, f'{name}-{path.split("/")[depth]}') for path in files)
+
+
+# Name, repository, commit, paths in it, (path, label) of its files, licence.
+SOURCES = [
+    ('gcompris', 'gcompris/GCompris-voices', 'c0e8a743b7b4633af06b8dc15bc2b397e456dd6f', ['.'],
+     gcompris),                                                    # GPL-3 and CC-BY-SA, see its LICENSE
+    ('intent', 'Picovoice/speech-to-intent-benchmark', '47b1ca63afe4f08cb83e1f70fec16764879bd130', ['data/speech/clean'],
+     dealt('intent', 48)),                                         # Apache-2.0
+    ('wake', 'Picovoice/wake-word-benchmark', '84919190fb1891bf0936dcb577d9268e467f876f', ['audio'],
+     dealt('wake', 8)),                                           # Apache-2.0
+    ('precise', 'MycroftAI/Precise-Community-Data', '4854e39b7f8c0e14d387d4e135aa10486f5158bf', ['.'],
+     by_folder('precise', 0)),                                     # public domain
+    ('cmn', 'hugolpz/audio-cmn', 'ff9ed3d0c631195bd2c06f39450f3264c7124040', ['64k/hsk', '64k/syllabs'],
+     by_folder('cmn', 1)),                                         # CC-BY-SA: Yue Tan, Chen Wang
+    ('richard', 'racitup/freeswitch-sounds-en-gb-richard', '0c0881fa74b5ae0c6f900003e2a120a94f14e432', ['48000'],
+     by_folder('richard', 1)),                                     # GPL-3
+    ('sdap', 'neonbjb/tortoise-tts', '3c942ef440fe67f052efb71ace3ef8a5b4d6142f',
+     [f'tortoise/voices/sdap_{name}' for name in
+      ('alex_brodie', 'ian_lampert', 'karen_cenon', 'meghan_christian', 'sean_lenhart')],
+     by_folder('sdap', 2)),                                        # CC-BY-4.0: Dillon Becker
+]
+
+
+def fetch(repository, commit, paths, folder):
+    git = ['git', '-C', folder + '.tmp']
+    os.makedirs(folder + '.tmp', exist_ok=True)
+    for command in (['init', '-q'], ['fetch', '-q', '--depth', '1', f'https://github.com/{repository}', commit],
+                    ['checkout', '-q', 'FETCH_HEAD', '--', *paths]):
+        subprocess.run(git + command, check=True)
+    os.rename(folder + '.tmp', folder)
+
+
+def audio_files(folder):
+    for root, _, names in os.walk(folder):
+        for name in sorted(names):
+            path = os.path.join(root, name)
+            if name.endswith(AUDIO) and not os.path.islink(path):
+                yield os.path.relpath(path, folder)
+
+
+def frames(path):
+    """Levels of frames in dB and the mean power spectrum of the loud ones, `[24000 / 50]` bins of 50 Hz."""
+    audio, rate = sf.read(path, dtype='float32', always_2d=True)
+    size = int(rate * FRAME_S)
+    count = len(audio) // size
+    if count < 5:
+        return np.zeros(0), np.zeros(480), 0.0
+    cut = audio[:count * size, 0].reshape(count, size)
+    levels = 10 * np.log10((cut ** 2).mean(1) + 1e-10)
+    loud = cut[levels > levels.max() - 25] * np.hanning(size)
+    power = np.zeros(480)
+    spectrum = (abs(np.fft.rfft(loud, axis=1)) ** 2).sum(0)[:480]
+    power[:len(spectrum)] = spectrum
+    return levels, power / spectrum.sum() if spectrum.sum() else power, rate / 2
+
+
+def over_floor_db(levels):
+    """Speech over the noise floor. Digital silence tells nothing of the room."""
+    levels = levels[levels > -95]
+    if not len(levels):
+        return 0.0
+    active = levels[levels > np.percentile(levels, 95) - 25]
+    return 10 * np.log10((10 ** (active / 10)).mean()) - np.percentile(levels, 5)
+
+
+def measure(found):
+    """Speech over noise floor in dB and bandwidth in Hz of one label's `frames`."""
+    levels, power, nyquist_hz = zip(*found)
+    snr_db, power = over_floor_db(np.concatenate(levels)), sum(power)
+    smooth_db = 10 * np.log10(np.convolve(power, np.ones(5) / 5, 'same') + 1e-20)
+    band = np.nonzero(smooth_db > max(smooth_db.max() - 60, smooth_db[smooth_db > -190].min() + 6))[0]
+    return snr_db, min(50 * (band[-1] + 1), np.median(nyquist_hz))
+
+
+def grade(snr_db):
+    return next((name for name, least_db in (('A', 40), ('B', 30), ('C', 24)) if snr_db >= least_db), None)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    out, rows = os.path.join(sys.argv[1], 'voices'), []
+    os.makedirs(out, exist_ok=True)
+    for name, repository, commit, paths, label in SOURCES:
+        folder = os.path.join(out, name)
+        if not os.path.exists(folder):
+            fetch(repository, commit, paths, folder)
+        voices = collections.defaultdict(list)
+        for path, voice in label(folder, list(audio_files(folder))):
+            voices[voice].append(path)
+        for voice, files in sorted(voices.items()):
+            found = {path: frames(os.path.join(folder, path)) for path in files}
+            if name in CROWDS:
+                found = {path: f for path, f in found.items() if over_floor_db(f[0]) >= CROWD_LEAST_DB}
+            files = list(found)
+            if len(files) < 5:
+                continue
+            snr_db, bandwidth_hz = measure(found.values())
+            print(f'{voice:<40}{len(files):>6} files{snr_db:>6.0f} dB{bandwidth_hz:>8.0f} Hz  {grade(snr_db) or "left out"}',
+                  flush=True)
+            if grade(snr_db):
+                rows += [(f'{name}/{path}', voice, round(bandwidth_hz), GRADE_WEIGHT[grade(snr_db)]) for path in files]
+    with open(os.path.join(out, 'speech.tsv'), 'w', encoding='utf-8') as f:
+        f.writelines('\t'.join(map(str, row)) + '\n' for row in rows)
+
+
+if __name__ == '__main__':
+    main()
