@@ -12,8 +12,8 @@ to CORPUS_DIR, no header:
     valid_noise.tsv    path, class group                       noise packages that training never hears
     bench_noise.tsv    the same, and synth:KIND                for scripts/eval
 
-Only `train` rows go into the first two, only `valid` rows into the others. Voices that voices.py fetched
-(CORPUS_DIR/voices) and tts.py synthesised (CORPUS_DIR/tts) join speech.tsv.
+Only `train` rows go into the first two, only `valid` rows into the others. What recordings.py fetched
+(CORPUS_DIR/recordings) and the voices that tts.py synthesised (CORPUS_DIR/tts) join them.
 """
 import collections, csv, os, sys
 
@@ -82,9 +82,9 @@ def speech_lines(rows):
     return [(r['path'], r['speaker'], round(bandwidth_hz(r)), GRADE_WEIGHT[r['grade']]) for r in rows]
 
 
-def listed_in(corpus, folder):
-    """What another script has listed in CORPUS_DIR/folder/speech.tsv, if it ran."""
-    path = os.path.join(corpus, folder, 'speech.tsv')
+def listed_in(corpus, folder, name):
+    """What another script has listed in CORPUS_DIR/folder/name, if it ran."""
+    path = os.path.join(corpus, folder, name)
     if not os.path.exists(path):
         return []
     with open(path, encoding='utf-8') as f:
@@ -129,9 +129,10 @@ def main():
     valid_noise = [r for r in select('noise', 'valid') if usable_noise(r)]
 
     group_of = {c: g for g, classes in VALID_GROUPS.items() for c in classes}
-    fetched, synthetic = listed_in(corpus, 'voices'), listed_in(corpus, 'tts')
+    fetched, synthetic = listed_in(corpus, 'recordings', 'speech.tsv'), listed_in(corpus, 'tts', 'speech.tsv')
     write(corpus, 'speech.tsv', speech_lines(speech) + fetched + synthetic)
-    write(corpus, 'noise.tsv', [(r['path'], r['category']) for r in noise] + [(r['path'], 'music') for r in music])
+    write(corpus, 'noise.tsv', [(r['path'], r['category']) for r in noise] + [(r['path'], 'music') for r in music]
+          + listed_in(corpus, 'recordings', 'noise.tsv'))
     write(corpus, 'valid_speech.tsv', speech_lines(valid_speech))
     recorded = [(r['path'], group_of[r['category']]) for r in valid_noise]
     write(corpus, 'valid_noise.tsv', recorded)

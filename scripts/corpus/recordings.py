@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Fetch more recorded voices, from public Git repositories, and list them for the trainer.
+"""Fetch more recorded voices and noises, from public Git repositories, and list them for the trainer.
 
-    CORPUS_DIR/.venv/bin/python voices.py CORPUS_DIR
+    CORPUS_DIR/.venv/bin/python recordings.py CORPUS_DIR
 
-Needs git, numpy and soundfile. Writes CORPUS_DIR/voices/SOURCE/... and CORPUS_DIR/voices/speech.tsv, which lists.py
-appends to speech.tsv. A source that is there already is not fetched again.
+Needs git, numpy and soundfile. Writes CORPUS_DIR/recordings/SOURCE/... and CORPUS_DIR/recordings/{speech,noise}.tsv,
+which lists.py appends to its own. A source that is there already is not fetched again.
 
 Languages of reserved.txt and of the validation voices are left out, and so is `nb`, whose voice stands in for the
 reserved `nn`. What names no speakers is dealt into as many labels as keep it from outweighing the rest, and a noisy
@@ -15,7 +15,7 @@ import collections, os, re, subprocess, sys, zlib
 import numpy as np
 import soundfile as sf
 
-from lists import GRADE_WEIGHT
+from lists import GRADE_WEIGHT, write
 
 FRAME_S = 0.02
 LEFT_OUT_LANGUAGES = {'da', 'de', 'el', 'it', 'ja', 'lt', 'nb', 'nn', 'pt_BR', 'uk', 'bg', 'ca', 'he', 'hu', 'sl'}
@@ -48,7 +48,7 @@ def by_folder(name, depth):
 
 
 # Name, repository, commit, paths in it, (path, label) of its files, licence.
-SOURCES = [
+VOICES = [
     ('gcompris', 'gcompris/GCompris-voices', 'c0e8a743b7b4633af06b8dc15bc2b397e456dd6f', ['.'],
      gcompris),                                                    # GPL-3 and CC-BY-SA, see its LICENSE
     ('intent', 'Picovoice/speech-to-intent-benchmark', '47b1ca63afe4f08cb83e1f70fec16764879bd130', ['data/speech/clean'],
@@ -65,6 +65,13 @@ SOURCES = [
      [f'tortoise/voices/sdap_{name}' for name in
       ('alex_brodie', 'ian_lampert', 'karen_cenon', 'meghan_christian', 'sean_lenhart')],
      by_folder('sdap', 2)),                                        # CC-BY-4.0: Dillon Becker
+]
+NOISES = [
+    ('moodist', 'remvze/moodist', '983f7412e8cd054e76d156977c563da2028e4428',
+     [f'public/sounds/{kind}' for kind in ('animals', 'nature', 'places', 'rain', 'things', 'transport', 'urban')],
+     by_folder('moodist', 2)),                                     # Pixabay licence and CC0
+    ('mechvibes', 'hainguyents13/mechvibes', '96920948c9aec41ab7c49cdff30fc90ce4ab9946', ['src/audio'],
+     lambda folder, files: ((path, 'keyboard') for path in files)),  # MIT
 ]
 
 
@@ -123,32 +130,39 @@ def grade(snr_db):
     return next((name for name, least_db in (('A', 40), ('B', 30), ('C', 24)) if snr_db >= least_db), None)
 
 
-def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    out, rows = os.path.join(sys.argv[1], 'voices'), []
-    os.makedirs(out, exist_ok=True)
-    for name, repository, commit, paths, label in SOURCES:
+def fetched(out, sources):
+    """Each source's name, folder and (path, label) pairs."""
+    for name, repository, commit, paths, label in sources:
         folder = os.path.join(out, name)
         if not os.path.exists(folder):
             fetch(repository, commit, paths, folder)
-        voices = collections.defaultdict(list)
-        for path, voice in label(folder, list(audio_files(folder))):
-            voices[voice].append(path)
-        for voice, files in sorted(voices.items()):
-            found = {path: frames(os.path.join(folder, path)) for path in files}
-            if name in CROWDS:
-                found = {path: f for path, f in found.items() if over_floor_db(f[0]) >= CROWD_LEAST_DB}
-            files = list(found)
-            if len(files) < 5:
-                continue
-            snr_db, bandwidth_hz = measure(found.values())
-            print(f'{voice:<40}{len(files):>6} files{snr_db:>6.0f} dB{bandwidth_hz:>8.0f} Hz  {grade(snr_db) or "left out"}',
-                  flush=True)
-            if grade(snr_db):
-                rows += [(f'{name}/{path}', voice, round(bandwidth_hz), GRADE_WEIGHT[grade(snr_db)]) for path in files]
-    with open(os.path.join(out, 'speech.tsv'), 'w', encoding='utf-8') as f:
-        f.writelines('\t'.join(map(str, row)) + '\n' for row in rows)
+        yield name, folder, list(label(folder, list(audio_files(folder))))
+
+
+def voice_lines(name, folder, labelled):
+    voices = collections.defaultdict(list)
+    for path, voice in labelled:
+        voices[voice].append(path)
+    for voice, files in sorted(voices.items()):
+        found = {path: frames(os.path.join(folder, path)) for path in files}
+        if name in CROWDS:
+            found = {path: f for path, f in found.items() if over_floor_db(f[0]) >= CROWD_LEAST_DB}
+        if len(found) < 5:
+            continue
+        snr_db, bandwidth_hz = measure(found.values())
+        verdict = grade(snr_db)
+        print(f'{voice:<40}{len(found):>6} files{snr_db:>6.0f} dB{bandwidth_hz:>8.0f} Hz  {verdict or "left out"}', flush=True)
+        if verdict:
+            yield from ((f'{name}/{path}', voice, round(bandwidth_hz), GRADE_WEIGHT[verdict]) for path in found)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    out = os.path.join(sys.argv[1], 'recordings')
+    os.makedirs(out, exist_ok=True)
+    write(out, 'speech.tsv', [line for source in fetched(out, VOICES) for line in voice_lines(*source)])
+    write(out, 'noise.tsv', [(f'{name}/{path}', kind) for name, _, labelled in fetched(out, NOISES) for path, kind in labelled])
 
 
 if __name__ == '__main__':
