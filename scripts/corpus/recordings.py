@@ -72,6 +72,8 @@ NOISES = [
      by_folder('moodist', 2)),                                     # Pixabay licence and CC0
     ('mechvibes', 'hainguyents13/mechvibes', '96920948c9aec41ab7c49cdff30fc90ce4ab9946', ['src/audio'],
      lambda folder, files: ((path, 'keyboard') for path in files)),  # MIT
+    ('blanket', 'rafaelmardojai/blanket', '8b1c27aedde1d6ad8053ce5ad351a2924bcdb766', ['data/resources/sounds'],
+     lambda folder, files: ((path, 'blanket') for path in files)),  # CC0, CC-BY, CC-BY-SA, public domain
 ]
 
 

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tch::Device;
 
 use super::training_run::{self, Prepared, RunFlags, split};
@@ -12,9 +13,12 @@ use crate::audio::decode::read_mono;
 use crate::dataset::room::Room;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::{Model, locate};
+use crate::training::adaptation::Rehearsal;
 use crate::training::corpus::Corpus;
+use crate::training::listing::Listed;
 use crate::training::start::Start;
-use crate::training::{Outcome, adaptation, listing};
+use crate::training::voices::Voices;
+use crate::training::{Outcome, TrainingConfig, adaptation, listing};
 
 /// Adapt the model to the noise of one environment, in minutes.
 ///
@@ -30,8 +34,8 @@ pub struct Args {
         value_name = "FILE|DIR"
     )]
     noise: Vec<PathBuf>,
-    /// Clean speech of any voices, best yours among them: folders (one per speaker), or lists as for train;
-    /// ten minutes are enough
+    /// Clean speech to put into the noise, best yours: folders (one per speaker), or lists as for train; ten
+    /// minutes are enough [default: the voices that come with the program]
     #[arg(long, value_name = "DIR|LIST")]
     speech: Vec<PathBuf>,
     /// Minutes to train for; the longer, the better
@@ -60,6 +64,43 @@ fn listen_to(path: &Path, model: &Model) {
     }
 }
 
+/// Files to train on, and files to validate on.
+type Files = (Vec<Listed>, Vec<Listed>);
+
+fn voices(corpus: &Corpus, files: &Files, config: &TrainingConfig) -> Result<[Voices; 2]> {
+    Ok([
+        corpus.voices(&files.0, &config.voices)?,
+        corpus.voices(&files.1, &config.voices)?,
+    ])
+}
+
+/// The voices to put into the environment, the `given` ones if there are any, and what is rehearsed: all of them and
+/// what comes with the program, in `folder`.
+fn rehearsing(
+    given: Option<Files>,
+    folder: &Path,
+    corpus: &Corpus,
+    config: &TrainingConfig,
+) -> Result<([Voices; 2], Rehearsal)> {
+    let list = |name: &str| [folder.join(name)];
+    let (mut training, mut validation) = split(&list("speech.tsv"), &list("valid_speech.tsv"))?;
+    let adapted = given
+        .as_ref()
+        .map(|given| voices(corpus, given, config))
+        .transpose()?;
+    if let Some(given) = given {
+        training.extend(given.0);
+        validation.extend(given.1);
+    }
+    let rehearsed = voices(corpus, &(training, validation), config)?;
+    let noise = corpus.open(&listing::read(&list("noise.tsv"))?)?;
+    let rehearsal = Rehearsal {
+        voices: rehearsed.clone(),
+        noise: Some(Arc::new(noise)),
+    };
+    Ok((adapted.unwrap_or(rehearsed), rehearsal))
+}
+
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     let mut config = training_run::recipe(args.run.config.as_deref(), adaptation::RECIPE)?;
@@ -77,18 +118,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         "{} exists: choose another --out, or --force to replace it",
         out.display()
     );
-    ensure!(
-        !args.speech.is_empty(),
-        "adapting needs clean speech to mix with the noise, and the program brings none: give --speech DIR \
-         with ten minutes of anybody's, such as recordings of your own voice in a quiet room"
-    );
     let init = match args.init {
         Some(path) => path,
         None => locate::default_path()?,
     };
     let checkpoint = Checkpoint::load(&init, args.run.device)?;
-    // Held from here on, because --out may replace --init.
-    let before = Checkpoint::load(&init, Device::Cpu)?.tensors;
     let way = config.adaptation.way;
 
     let noise = listing::read(&args.noise)?;
@@ -96,35 +130,49 @@ pub fn run(args: Args) -> Result<ExitCode> {
     noise.iter().for_each(|file| listen_to(&file.path, &model));
     let corpus = Corpus::new(args.run.cache.clone())?;
     let noise = corpus.open(&noise)?;
-    let (training, validation) = split(&args.speech, &[])?;
-    let voices = [
-        corpus.voices(&training, &config.voices)?,
-        corpus.voices(&validation, &config.voices)?,
-    ];
+    let given = match args.speech.as_slice() {
+        [] => None,
+        speech => Some(split(speech, &[])?),
+    };
+    let shipped = locate::rehearsal()?;
+    let (voices, rehearsal) = match (given, shipped) {
+        (given, Some(folder)) => rehearsing(given, &folder, &corpus, &config)?,
+        (Some(given), None) => {
+            log::warn!(
+                "nothing to rehearse is installed beside the weights (models/rehearsal): more may be forgotten of \
+                 other noises"
+            );
+            let voices = voices(&corpus, &given, &config)?;
+            let rehearsal = Rehearsal {
+                voices: voices.clone(),
+                noise: None,
+            };
+            (voices, rehearsal)
+        }
+        (None, None) => bail!(
+            "adapting needs clean speech to mix with the noise, and none is installed beside the weights \
+             (models/rehearsal): give --speech DIR with ten minutes of anybody's, such as recordings of your own \
+             voice in a quiet room"
+        ),
+    };
     let prepared = Prepared {
         out: out.clone(),
-        material: adaptation::material(&noise, voices, &config)?,
-        start: Start::FineTune(Box::new(config), Box::new(checkpoint)),
+        material: adaptation::material(&noise, voices, rehearsal, &config)?,
+        start: Start::Adapt(Box::new(config), Box::new(checkpoint)),
         validation_interval: Duration::from_secs_f64(args.minutes * 60.0 / VALIDATIONS),
         resumable: false,
     };
     let outcome = training_run::launch(&args.run, prepared)?;
-    let mut best = Checkpoint::load(&out, Device::Cpu)?;
-    match best.summary.updates {
+    match Checkpoint::load(&out, Device::Cpu)?.summary.updates {
         0 => println!(
             "{}: nothing better was found, it holds the weights of before",
             out.display()
         ),
-        updates => {
-            adaptation::go_part_way(&before, &mut best.tensors, way);
-            best.save(&out)?;
-            println!(
-                "{}: {:.0} % of the way from the weights of before to the best, after {updates} updates; use it with \
-                 --model",
-                out.display(),
-                100.0 * way
-            );
-        }
+        updates => println!(
+            "{}: {:.0} % of the way from the weights of before to those of {updates} updates; use it with --model",
+            out.display(),
+            100.0 * way
+        ),
     }
     Ok(match outcome {
         Outcome::Finished => ExitCode::SUCCESS,

@@ -97,7 +97,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     );
     let start = start(&args)?;
     let config = match &start {
-        Start::Fresh(config) | Start::FineTune(config, _) => (**config).clone(),
+        Start::Fresh(config) | Start::FineTune(config, _) | Start::Adapt(config, _) => {
+            (**config).clone()
+        }
         Start::Resume { .. } => state::load(&state_path(&out), Device::Cpu)?.0.config,
     };
     let prepared = Prepared {

@@ -1,4 +1,4 @@
-//! Where installed weights are.
+//! Where installed weights are, and what came with them.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::audio::files::has_extension;
 
 const DEFAULT: &str = "denoised.safetensors";
+const REHEARSAL: &str = "rehearsal";
 /// The end of the name of what a training run goes on from: no weights to clean with.
 const TRAINING_STATE: &str = ".state.safetensors";
 
@@ -24,6 +25,15 @@ pub fn default_path() -> Result<PathBuf> {
             list(&folders)
         )
     })
+}
+
+/// The folder of voices and noises that `denoised adapt` rehearses, if it is installed beside the weights.
+///
+/// # Errors
+/// The own executable cannot be found.
+pub fn rehearsal() -> Result<Option<PathBuf>> {
+    let mut places = folders()?.into_iter().map(|folder| folder.join(REHEARSAL));
+    Ok(places.find(|place| place.is_dir()))
 }
 
 /// All weights in the folders that [`default_path`] searches, each folder's in the order of their

@@ -73,7 +73,7 @@ impl Patterns {
 
     /// The strongest of each pattern in each group: `[batch, channels * groups, frames]`.
     pub fn summary(&self, patterns: &Tensor) -> Tensor {
-        self.grouped(patterns).amax([3], false).flatten(1, 2)
+        strongest(patterns, self.shape[2])
     }
 
     /// What the patterns add to the gains `[batch, bands, frames]`, steered by `hidden` `[batch, width, frames]`,
@@ -121,4 +121,14 @@ impl Patterns {
         let [channels, groups, bands] = self.shape;
         patterns.view([patterns.size()[0], channels, groups, bands, -1])
     }
+}
+
+/// The most of each channel in each group of so many `places`: `[batch, channels, places, frames]` to
+/// `[batch, channels * groups, frames]`. Pooling, because the gradient of a maximum over a dimension is a comparison
+/// of everything.
+pub(super) fn strongest(values: &Tensor, places: i64) -> Tensor {
+    let window = [places, 1];
+    values
+        .max_pool2d(window, window, [0, 0], [1, 1], false)
+        .flatten(1, 2)
 }

@@ -110,15 +110,17 @@ impl Recurrence {
         let products = rows.linear(&weight, Some(&bias)).to_kind(Kind::Float);
         // Split, not narrowed: the gradient of a split is one tensor, not three full of zeros.
         let parts = products.chunk(3, 2);
-        let candidates = &parts[0];
         let updates = parts[1].sigmoid().clamp_min(f64::from(SMALLEST_UPDATE));
         let outputs = parts[2].sigmoid();
-        let states: Vec<Tensor> = candidates
+        // What can be done for all frames at once is not done for each: a step and its gradient are three products.
+        let gained = &updates * &parts[0];
+        let kept: Tensor = 1.0 - updates;
+        let states: Vec<Tensor> = gained
             .unbind(0)
             .iter()
-            .zip(updates.unbind(0))
-            .map(|(candidate, update)| {
-                memory.0 = memory.0.lerp_tensor(candidate, &update);
+            .zip(kept.unbind(0))
+            .map(|(gained, kept)| {
+                memory.0 = gained.addcmul(&kept, &memory.0);
                 memory.0.shallow_clone()
             })
             .collect();

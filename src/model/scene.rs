@@ -13,6 +13,7 @@ use super::config::ModelConfig;
 use super::conv::{CausalConv, History};
 use super::frame::FrameScene;
 use super::network::Pass;
+use super::patterns::strongest;
 use super::recurrence::{Memory, Recurrence};
 
 /// Places that a layer looks at, the one in the middle changed.
@@ -88,14 +89,7 @@ impl Scene {
 
     /// The most of each channel in each group: `[batch, channels * groups, frames]`.
     pub fn summary(&self, scene: &Tensor) -> Tensor {
-        let shape = [
-            scene.size()[0],
-            self.channels,
-            self.groups,
-            -1,
-            scene.size()[3],
-        ];
-        scene.reshape(shape).amax([3], false).flatten(1, 2)
+        strongest(scene, self.places / self.groups)
     }
 
     /// What the scene adds to the patterns `[batch, pattern channels, bands, frames]`, steered by `hidden`

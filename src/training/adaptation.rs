@@ -1,9 +1,9 @@
 //! Making a model better in one environment without making it worse elsewhere.
 //!
 //! Fine-tuning on one noise alone forgets the others. So only a share of the clips has the
-//! environment's noise; the rest replays the general recipe with synthetic noises (rehearsal, Robins,
-//! 1995). The weights of before count as the first candidate for the best, and the result lies on the way from them
-//! to the adapted ones, where little is forgotten and most is learned (Wortsman et al., "Robust fine-tuning of
+//! environment's noise; the rest replays the general recipe with other noises and voices (rehearsal, Robins,
+//! 1995). The weights of before count as the first candidate for the best, and every other one lies on the way from
+//! them to the adapted ones, where little is forgotten and most is learned (Wortsman et al., "Robust fine-tuning of
 //! zero-shot models", 2022).
 
 use std::collections::BTreeMap;
@@ -35,18 +35,27 @@ const MIN_NOISE_SECONDS: f64 = 5.0;
 pub fn go_part_way(before: &Named, adapted: &mut Named, way: f64) {
     for (name, tensor) in adapted {
         if let Some(start) = before.get(name) {
-            *tensor = start.lerp(tensor, way);
+            *tensor = tch::no_grad(|| start.lerp(tensor, way));
         }
     }
 }
 
-/// Training and validation material from the environment's `noise` and clean voices for both.
+/// What is replayed so that it is not forgotten.
+pub struct Rehearsal {
+    /// For training and for validation.
+    pub voices: [Voices; 2],
+    /// Recordings of all kinds of noise, besides the synthetic ones.
+    pub noise: Option<Arc<Pack>>,
+}
+
+/// Training and validation material from the environment's `noise`, clean `voices` for both, and what is rehearsed.
 ///
 /// # Errors
 /// Too little noise.
 pub fn material(
     noise: &Pack,
     [training, validation]: [Voices; 2],
+    rehearsal: Rehearsal,
     config: &TrainingConfig,
 ) -> Result<(Material, Material)> {
     let seconds: f64 = noise.clips().iter().map(|clip| clip.seconds()).sum();
@@ -55,21 +64,33 @@ pub fn material(
         "the noise is {seconds:.1} s long: record at least {MIN_NOISE_SECONDS:.0} s of it, better a minute"
     );
     let (early, late) = noise.split_in_time(TRAINING_SHARE);
-    let build = |voices: Voices, noise: Pack| {
-        let mixtures = |noise: Option<Pool>, recipe: Recipe| Mixtures {
-            voices: voices.clone(),
-            noise,
-            rooms: None,
-            recipe,
-        };
-        let pool = Pool::new(Arc::new(noise), config.voices.balance_exponent);
+    let pool = |noise: Arc<Pack>| Pool::new(noise, config.voices.balance_exponent);
+    let mixtures = |voices: Voices, noise: Option<Arc<Pack>>, recipe: Recipe| Mixtures {
+        voices,
+        noise: noise.map(pool),
+        rooms: None,
+        recipe,
+    };
+    let build = |rehearsed: Voices, voices: Voices, environment_noise: Pack| {
         Material::mixed(
-            mixtures(None, config.corruption.clone()),
+            mixtures(
+                rehearsed,
+                rehearsal.noise.clone(),
+                config.corruption.clone(),
+            ),
             config.adaptation.share,
-            mixtures(Some(pool), environment(config)),
+            mixtures(
+                voices,
+                Some(Arc::new(environment_noise)),
+                environment(config),
+            ),
         )
     };
-    Ok((build(training, early), build(validation, late)))
+    let [rehearsed, judged] = rehearsal.voices.each_ref().map(Voices::clone);
+    Ok((
+        build(rehearsed, training, early),
+        build(judged, validation, late),
+    ))
 }
 
 /// The general recipe with the environment as its only noise: hardly varied, since it is known.

@@ -33,6 +33,8 @@ pub enum Start {
     Fresh(Box<TrainingConfig>),
     /// From a weights file, whose architecture is used.
     FineTune(Box<TrainingConfig>, Box<Checkpoint>),
+    /// The same, and what is judged and kept lies part of the way from these weights to the trained ones.
+    Adapt(Box<TrainingConfig>, Box<Checkpoint>),
     /// From the state file; `updates` replaces the planned number.
     Resume {
         updates: Option<u64>,
@@ -68,7 +70,7 @@ pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
         };
     match start {
         Start::Fresh(config) => fresh(*config, None),
-        Start::FineTune(mut config, checkpoint) => {
+        Start::FineTune(mut config, checkpoint) | Start::Adapt(mut config, checkpoint) => {
             config.model = checkpoint.config.clone();
             fresh(*config, Some(&*checkpoint))
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::adaptation;
 use super::batch::{Batch, Loader};
 use super::divergence::Watch;
 use super::journal::{Entry, Journal};
@@ -20,6 +21,7 @@ use super::sums::Sums;
 use super::time_budget::TimeBudget;
 use super::validation::{Score, Validation};
 use crate::model::checkpoint::{Checkpoint, TrainingSummary};
+use crate::model::tensor_file::Named;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ struct Trainer {
     watch: Watch,
     /// As of the last validation.
     last_good: Optimiser,
+    /// Where adapting began.
+    origin: Option<Named>,
     progress: Progress,
     optimiser: Optimiser,
     validation: Validation,
@@ -58,7 +62,8 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
     keep_freed_memory();
     // Replicas are the parallelism; helpers of libtorch's own would spin beside them.
     tch::set_num_threads(1);
-    let fine_tuning = matches!(start, Start::FineTune(..));
+    let adapting = matches!(start, Start::Adapt(..));
+    let fine_tuning = adapting || matches!(start, Start::FineTune(..));
     let (progress, optimiser) = begin(&run, start)?;
     let config = progress.config.clone();
     let shape = (config.batch_clips, config.clip_samples());
@@ -83,6 +88,7 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
             .map(|budget| (budget, progress.updates)),
         watch: Watch::default(),
         last_good: optimiser.copy(),
+        origin: adapting.then(|| optimiser::copies(&optimiser.weights)),
         progress,
         optimiser,
         validation,
@@ -218,14 +224,15 @@ impl Trainer {
         let sums = std::mem::replace(&mut self.sums, Sums::start());
         let audio_seconds_per_second = sums.audio_rate();
         self.progress.running_seconds += sums.since.elapsed().as_secs_f64();
-        let score = self.validation.score(&self.optimiser.average);
+        let candidate = self.candidate();
+        let score = self.validation.score(&candidate);
         if !score.loss.is_finite() {
             self.sums = Sums::start();
             return self.roll_back();
         }
         self.last_good = self.optimiser.copy();
         if self.progress.is_better(score.loss) {
-            self.outputs.keep_best(self.checkpoint(score));
+            self.outputs.keep_best(self.checkpoint(score, candidate));
         } else {
             self.outputs.save_waiting();
         }
@@ -273,7 +280,17 @@ impl Trainer {
         Ok(())
     }
 
-    fn checkpoint(&self, score: Score) -> Checkpoint {
+    /// The weights that could be the best so far.
+    fn candidate(&self) -> Named {
+        let mut weights = optimiser::copies(&self.optimiser.average);
+        if let Some(origin) = &self.origin {
+            let way = self.progress.config.adaptation.way;
+            adaptation::go_part_way(origin, &mut weights, way);
+        }
+        weights
+    }
+
+    fn checkpoint(&self, score: Score, tensors: Named) -> Checkpoint {
         Checkpoint {
             config: self.progress.config.model.clone(),
             summary: TrainingSummary {
@@ -283,7 +300,7 @@ impl Trainer {
                 validation_loss: score.loss,
                 validation_si_sdr_db: score.si_sdr_db,
             },
-            tensors: optimiser::copies(&self.optimiser.average),
+            tensors,
         }
     }
 }
