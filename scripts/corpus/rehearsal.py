@@ -32,7 +32,7 @@ SPEECH = [
     ('debian', 'allison-smith', 75, 1, 7750, 'Asterisk prompts, Allison Smith', 'CC-BY-SA-3.0'),
     ('debian', 'june-wallack', 75, 1, 7750, 'Asterisk prompts, June Wallack', 'CC-BY-SA-3.0'),
     ('debian', 'maxim-topal', 75, 1, 7750, 'Asterisk prompts, Maxim Topal', 'CC-BY-3.0'),
-    ('debian', 'msu-ru-nsh', 75, 1, 7500, 'festvox-ru, Festival voice', 'BSD-like: keep the notice of the package, changes are marked here'),
+    ('debian', 'msu-ru-nsh', 75, 1, 7500, 'festvox-ru, Festival voice', 'BSD-like'),
     ('debian', 'gcin-5', 75, 1, 17250, 'gcin-voice, ChionMeilin and Chu Lo', 'CC-BY-3.0'),
     ('debian', '0ad-', 75, 1, 16500, '0 A.D., Wildfire Games', 'CC-BY-SA-3.0'),
     ('debian', 'megaglest-', 75, 1, 11025, 'MegaGlest', 'CC-BY-SA-3.0'),
@@ -117,7 +117,9 @@ def main():
     with open(f'{out}/README.md', 'w', encoding='utf-8') as f:
         f.write('# What `denoised adapt` rehearses\n\n'
                 'Made by `scripts/corpus/rehearsal.py`: parts of the recordings named here, cut, joined and encoded anew. '
-                'The licence of each file is its own, not that of the program.\n\n| file | from | licence |\n|---|---|---|\n')
+                'The licence of each file is its own, not that of the program. The notices of festvox-ru (Nickolay V. '
+                'Shmyrev, 2005) and of the MIT licence (mechvibes: Copyright (c) 2021 Hai Nguyen) are in '
+                '[samples/README.md](../../samples/README.md).\n\n| file | from | licence |\n|---|---|---|\n')
         f.writelines(f'| {file} | {maker} | {licence} |\n' for file, maker, licence in notices)
 
 

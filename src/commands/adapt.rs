@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tch::Device;
 
 use super::training_run::{self, Prepared, RunFlags, split};
@@ -74,20 +74,39 @@ fn voices(corpus: &Corpus, files: &Files, config: &TrainingConfig) -> Result<[Vo
     ])
 }
 
-/// The voices to put into the environment, the `given` ones if there are any, and what is rehearsed: all of them and
-/// what comes with the program, in `folder`.
-fn rehearsing(
-    given: Option<Files>,
-    folder: &Path,
+/// The voices to put into the environment, those `given` if there are any, and what is rehearsed: these and what comes
+/// with the program.
+fn voices_and_rehearsal(
+    given: &[PathBuf],
     corpus: &Corpus,
     config: &TrainingConfig,
 ) -> Result<([Voices; 2], Rehearsal)> {
+    let given = match given {
+        [] => None,
+        sources => Some(split(sources, &[])?),
+    };
+    let adapted = match &given {
+        Some(files) => Some(voices(corpus, files, config)?),
+        None => None,
+    };
+    let Some(folder) = locate::rehearsal()? else {
+        let voices = adapted.context(
+            "adapting needs clean speech to mix with the noise, and none is installed beside the weights \
+             (models/rehearsal): give --speech DIR with ten minutes of anybody's, such as recordings of your own \
+             voice in a quiet room",
+        )?;
+        log::warn!(
+            "nothing to rehearse is installed beside the weights (models/rehearsal): more may be forgotten of other \
+             noises"
+        );
+        let rehearsal = Rehearsal {
+            voices: voices.clone(),
+            noise: None,
+        };
+        return Ok((voices, rehearsal));
+    };
     let list = |name: &str| [folder.join(name)];
     let (mut training, mut validation) = split(&list("speech.tsv"), &list("valid_speech.tsv"))?;
-    let adapted = given
-        .as_ref()
-        .map(|given| voices(corpus, given, config))
-        .transpose()?;
     if let Some(given) = given {
         training.extend(given.0);
         validation.extend(given.1);
@@ -130,31 +149,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     noise.iter().for_each(|file| listen_to(&file.path, &model));
     let corpus = Corpus::new(args.run.cache.clone())?;
     let noise = corpus.open(&noise)?;
-    let given = match args.speech.as_slice() {
-        [] => None,
-        speech => Some(split(speech, &[])?),
-    };
-    let shipped = locate::rehearsal()?;
-    let (voices, rehearsal) = match (given, shipped) {
-        (given, Some(folder)) => rehearsing(given, &folder, &corpus, &config)?,
-        (Some(given), None) => {
-            log::warn!(
-                "nothing to rehearse is installed beside the weights (models/rehearsal): more may be forgotten of \
-                 other noises"
-            );
-            let voices = voices(&corpus, &given, &config)?;
-            let rehearsal = Rehearsal {
-                voices: voices.clone(),
-                noise: None,
-            };
-            (voices, rehearsal)
-        }
-        (None, None) => bail!(
-            "adapting needs clean speech to mix with the noise, and none is installed beside the weights \
-             (models/rehearsal): give --speech DIR with ten minutes of anybody's, such as recordings of your own \
-             voice in a quiet room"
-        ),
-    };
+    let (voices, rehearsal) = voices_and_rehearsal(&args.speech, &corpus, &config)?;
     let prepared = Prepared {
         out: out.clone(),
         material: adaptation::material(&noise, voices, rehearsal, &config)?,
