@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `denoised adapt` gains on one kind of noise, and what it costs on the others.
 
-    python3 scripts/eval/adapt.py CORPUS_DIR OUT_DIR [--minutes 15] [--threads N] [--config TOML] [--bin BIN]
+    python3 scripts/eval/adapt.py CORPUS_DIR OUT_DIR [--minutes 15] [--speech LIST]
 
 Adapts to every other recording of the validation split's machine noises, with the voices that come with the
 program, and scores the weights of before and after on 24 mixtures with the machine noises in between and on 42
@@ -51,6 +51,7 @@ def main():
     parser.add_argument('--minutes', default='15')
     parser.add_argument('--threads', default=str(os.cpu_count()))
     parser.add_argument('--config', help='a recipe other than the built-in one')
+    parser.add_argument('--speech', help='more voices than those that come with the program, as for adapt')
     parser.add_argument('--bin', default='target/release/denoised')
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
@@ -65,7 +66,8 @@ def main():
     adapted = f'{args.out}/adapted.safetensors'
     subprocess.run([args.bin, 'adapt', '--noise', f'{args.out}/adapt_noise.tsv', '--minutes', args.minutes,
                     '--threads', args.threads, '--cache', f'{args.out}/cache', '--out', adapted, '--force',
-                    *(['--config', args.config] if args.config else [])], check=True)
+                    *(['--config', args.config] if args.config else []),
+                    *(['--speech', args.speech] if args.speech else [])], check=True)
     print('SI-SDR dB         noisy  before   after')
     for title, (name, _, _) in sets.items():
         folder = f'{args.out}/{name}'

@@ -93,13 +93,13 @@ pub fn material(
     ))
 }
 
-/// The general recipe with the environment as its only noise: hardly varied, since it is known.
+/// The general recipe with the environment as its only noise: little varied, since it is known.
 fn environment(config: &TrainingConfig) -> Recipe {
     let general = &config.corruption;
     let file = FileNoise {
         second: Probability::NEVER,
-        speed_probability: Probability::new(0.3),
-        speed: Span::new(0.94, 1.06),
+        speed_probability: Probability::new(0.5),
+        speed: Span::new(0.85, 1.18),
         ..general.noise.file.clone()
     };
     Recipe {
