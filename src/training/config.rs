@@ -135,7 +135,7 @@ impl Default for AdaptationConfig {
         Self {
             share: 0.5,
             snr_db: Span::new(-5.0, 20.0),
-            way: 0.7,
+            way: 0.85,
         }
     }
 }
