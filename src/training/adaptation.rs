@@ -55,7 +55,10 @@ pub struct Rehearsal {
 pub fn material(
     noise: &Pack,
     [training, validation]: [Voices; 2],
-    rehearsal: Rehearsal,
+    Rehearsal {
+        voices: [rehearsed, judged],
+        noise: rehearsed_noise,
+    }: Rehearsal,
     config: &TrainingConfig,
 ) -> Result<(Material, Material)> {
     let seconds: f64 = noise.clips().iter().map(|clip| clip.seconds()).sum();
@@ -75,7 +78,7 @@ pub fn material(
         Material::mixed(
             mixtures(
                 rehearsed,
-                rehearsal.noise.clone(),
+                rehearsed_noise.clone(),
                 config.corruption.clone(),
             ),
             config.adaptation.share,
@@ -86,7 +89,6 @@ pub fn material(
             ),
         )
     };
-    let [rehearsed, judged] = rehearsal.voices.each_ref().map(Voices::clone);
     Ok((
         build(rehearsed, training, early),
         build(judged, validation, late),
