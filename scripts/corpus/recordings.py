@@ -47,6 +47,10 @@ def by_folder(name, depth):
     return lambda folder, files: ((path, f'{name}-{path.split("/")[depth]}') for path in files)
 
 
+def by_prefix(name):
+    return lambda folder, files: ((path, f'{name}-{os.path.basename(path).split("_")[0]}') for path in files)
+
+
 # Name, repository, commit, paths in it, (path, label) of its files, licence.
 VOICES = [
     ('gcompris', 'gcompris/GCompris-voices', 'c0e8a743b7b4633af06b8dc15bc2b397e456dd6f', ['.'],
@@ -65,6 +69,10 @@ VOICES = [
      [f'tortoise/voices/sdap_{name}' for name in
       ('alex_brodie', 'ian_lampert', 'karen_cenon', 'meghan_christian', 'sean_lenhart')],
      by_folder('sdap', 2)),                                        # CC-BY-4.0: Dillon Becker
+    ('speechocean', 'jimbozhang/speechocean762', '613968e3b0b789fc33936fb5eba1973176ba7d11', ['WAVE'],
+     by_folder('speechocean', 1)),                                 # free, commercial use too: Zhang et al., 2021
+    ('arabic', 'abdulkaderghandoura/arabic-speech-commands-dataset', '72f3438212ff6cf8fbe5ae8068361840646429bd',
+     ['dataset'], by_prefix('arabic')),                            # CC-BY-4.0: Ghandoura et al., 2021
 ]
 NOISES = [
     ('moodist', 'remvze/moodist', '983f7412e8cd054e76d156977c563da2028e4428',
@@ -74,6 +82,12 @@ NOISES = [
      lambda folder, files: ((path, 'keyboard') for path in files)),  # MIT
     ('blanket', 'rafaelmardojai/blanket', '8b1c27aedde1d6ad8053ce5ad351a2924bcdb766', ['data/resources/sounds'],
      lambda folder, files: ((path, 'blanket') for path in files)),  # CC0, CC-BY, CC-BY-SA, public domain
+    ('esc10', 'karoldvl/ESC-10', '553c8f1743b9dba6b282e1323c3ca8fa76923448', ['.'],
+     by_folder('esc10', 0)),                                       # CC-BY: Piczak, 2015
+    ('ambientsounds', 'Muges/ambientsounds', '7ef9aefeeed93c37bca3cdb246a982dd1afce2f0', ['.'],
+     lambda folder, files: ((path, 'ambientsounds') for path in files)),  # CC0, CC-BY
+    ('bucklespring', 'zevv/bucklespring', '43274ed8bca545fde585d73d89086bf9ae5ed1d0', ['wav'],
+     lambda folder, files: ((path, 'keyboard') for path in files)),  # GPL-2
 ]
 
 
@@ -90,7 +104,7 @@ def audio_files(folder):
     for root, _, names in os.walk(folder):
         for name in sorted(names):
             path = os.path.join(root, name)
-            if name.endswith(AUDIO) and not os.path.islink(path):
+            if name.lower().endswith(AUDIO) and not os.path.islink(path):
                 yield os.path.relpath(path, folder)
 
 

@@ -4,15 +4,17 @@ use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor, nn};
 
+use super::background::Background;
 use super::bands::Bands;
 use super::config::ModelConfig;
 use super::conv::History;
-use super::features::{Features, RunningMean};
+use super::features::Features;
 use super::filter::{PastSpectrum, SpectralFilter};
 use super::frame::FrameAutoencoder;
 use super::network::{Network, Pass};
 use super::recurrence::Memory;
 use super::stft::Stft;
+use super::tape::Tape;
 
 /// The denoising autoencoder on spectra `[batch, frames, bins, 2]`.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub struct Autoencoder {
 /// What a stream remembers between frames.
 #[derive(Debug)]
 pub struct State {
-    mean: RunningMean,
+    background: Background,
     histories: Vec<History>,
     memories: Vec<Memory>,
     past: PastSpectrum,
@@ -34,7 +36,7 @@ pub struct State {
 impl State {
     /// Silence before the next frame.
     pub fn reset(&mut self) {
-        self.mean.reset();
+        self.background.reset();
         self.histories.iter_mut().for_each(History::reset);
         self.memories.iter_mut().for_each(Memory::reset);
         self.past.reset();
@@ -53,15 +55,16 @@ impl Autoencoder {
         }
     }
 
-    /// Whole clips from their first frame: noisy spectra in, clean ones out.
+    /// Whole clips from their first frame: noisy spectra in, clean ones out. Their gradient takes `tape`.
     /// `precision` is that of the network's activations; features and filter are always 32-bit.
-    pub fn forward(&self, noisy: &Tensor, precision: Kind) -> Tensor {
-        let past = &mut self.filter.past(noisy.size()[0]);
+    pub fn forward(&self, noisy: &Tensor, precision: Kind, tape: &mut Tape) -> Tensor {
+        let (mut background, mut past) = (Background::default(), self.filter.past(noisy.size()[0]));
         self.run(
             noisy,
-            &mut RunningMean::default(),
-            Pass::Clip(precision),
-            past,
+            precision,
+            &mut background,
+            Pass::Clip(tape),
+            &mut past,
         )
     }
 
@@ -75,7 +78,7 @@ impl Autoencoder {
     /// The state before the first frame of a stream.
     pub fn state(&self) -> State {
         State {
-            mean: RunningMean::default(),
+            background: Background::default(),
             histories: self.network.histories(),
             memories: self.network.memories(),
             past: self.filter.past(1),
@@ -85,25 +88,68 @@ impl Autoencoder {
     /// The next frames of a stream `[1, frames, bins, 2]`: any number of them gives the same result.
     pub fn step(&self, noisy: &Tensor, state: &mut State) -> Tensor {
         let pass = Pass::Stream(state.histories.iter_mut(), state.memories.iter_mut());
-        self.run(noisy, &mut state.mean, pass, &mut state.past)
+        let (background, past) = (&mut state.background, &mut state.past);
+        self.run(noisy, Kind::Float, background, pass, past)
     }
 
     fn run(
         &self,
         noisy: &Tensor,
-        mean: &mut RunningMean,
+        precision: Kind,
+        background: &mut Background,
         mut pass: Pass,
         past: &mut PastSpectrum,
     ) -> Tensor {
-        let precision = match pass {
-            Pass::Clip(precision) => precision,
-            Pass::Stream(..) => Kind::Float,
-        };
-        let features = self.features.extract(noisy, mean).to_kind(precision);
+        let features = self.features.extract(noisy, background).to_kind(precision);
         let encoded = self.network.encode(&features, &mut pass);
         let decoded = self.network.decode(&encoded, &mut pass);
         let [gains, taps] =
             [&decoded.gains, &decoded.taps].map(|output| output.to_kind(Kind::Float));
         self.filter.apply(noisy, &gains, &taps, past)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream knows nothing of the tape: libtorch alone gives its gradients.
+    #[test]
+    fn whole_clips_and_streams_have_the_same_values_and_gradients() {
+        tch::manual_seed(4);
+        let config = ModelConfig {
+            channels: 16,
+            latent: 8,
+            ..ModelConfig::default()
+        };
+        let store = nn::VarStore::new(Device::Cpu);
+        let autoencoder = Autoencoder::new(store.root(), &config);
+        let options = (Kind::Float, Device::Cpu);
+        let noisy = Tensor::randn([1, 60, config.bins(), 2], options);
+        let importance = Tensor::randn(noisy.size(), options);
+        let loss = |clean: &Tensor| (clean * &importance).sum(Kind::Float);
+
+        let streamed = autoencoder.step(&noisy, &mut autoencoder.state());
+        loss(&streamed).backward();
+        let expected = store.variables().into_iter().map(|(name, mut weight)| {
+            let gradient = weight.grad().copy();
+            weight.zero_grad();
+            (name, gradient)
+        });
+        let expected: Vec<_> = expected.collect();
+        let mut tape = Tape::default();
+        let whole = autoencoder.forward(&noisy, Kind::Float, &mut tape);
+        tape.backward(&loss(&whole));
+
+        let difference = |found: &Tensor, expected: &Tensor| {
+            let largest = |tensor: &Tensor| tensor.abs().max().double_value(&[]);
+            largest(&(found - expected)) / (largest(expected) + 1e-9)
+        };
+        assert!(difference(&whole, &streamed) < 1e-4);
+        let variables = store.variables();
+        for (name, expected) in expected {
+            let error = difference(&variables[&name].grad(), &expected);
+            assert!(error < 1e-3, "{name}: {error}");
+        }
     }
 }

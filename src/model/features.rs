@@ -1,22 +1,19 @@
 //! What the encoder sees of a noisy spectrum, whatever the recording's level and colour.
 //!
-//! Per frame: band levels against their running mean, the shape of that mean (the colour of the
-//! noise floor), and the compressed complex spectrum of the lowest bins. Levels are in dB over 20.
+//! Per frame: band levels against their running mean, the shape of that mean, band levels against their noise
+//! floor, and the compressed complex spectrum of the lowest bins. Levels are in dB over 20.
 
 use std::rc::Rc;
 
 use tch::{Kind, Tensor};
 
+use super::background::Background;
 use super::bands::Bands;
 use super::config::ModelConfig;
 use super::stft;
 
 /// Power below which a band counts as silent: the noise of 16-bit quantisation.
 pub(super) const FLOOR_POWER: f64 = 1e-10;
-/// Frames that the running mean covers: a time constant of one second.
-pub(super) const MEAN_FRAMES: f64 = 100.0;
-/// Where no band is louder, in dB, a frame is digital silence: a muted microphone, not a room.
-pub(super) const SILENCE_DB: f64 = -99.9;
 /// Loudness-like compression of magnitudes.
 pub(super) const COMPRESSION: f64 = 0.3;
 pub(super) const DB_SCALE: f64 = 1.0 / 20.0;
@@ -28,58 +25,13 @@ pub struct Features {
     filter_bins: i64,
 }
 
-/// The running mean of band levels in dB; empty before the first frame.
-///
-/// It is the plain mean of the first second, then an exponential one, and does not see digital
-/// silence: after it a voice would be heard as a hundred decibels above the mean for seconds.
-#[derive(Debug, Default)]
-pub struct RunningMean(Option<Mean>);
-
-#[derive(Debug)]
-struct Mean {
-    /// `[batch, bands]`
-    level_db: Tensor,
-    /// Frames in it, up to [`MEAN_FRAMES`]: `[batch, 1]`.
-    frames: Tensor,
-}
-
-impl RunningMean {
-    /// Starts again with the next frame.
-    pub fn reset(&mut self) {
-        self.0 = None;
-    }
-
-    /// The mean after each frame of `levels` `[batch, frames, bands]`.
-    fn track(&mut self, levels: &Tensor) -> Tensor {
-        let means = levels.empty_like();
-        let sounds = levels
-            .amax([-1], true)
-            .gt(SILENCE_DB)
-            .to_kind(levels.kind());
-        let mut mean = self.0.take().unwrap_or_else(|| Mean {
-            level_db: levels.select(1, 0).copy(),
-            frames: sounds.select(1, 0).zeros_like(),
-        });
-        let frames = mean.frames.unsqueeze(1) + sounds.cumsum(1, None);
-        let weights = &sounds / frames.clamp(1.0, MEAN_FRAMES);
-        let count = levels.size()[1];
-        for frame in 0..count {
-            let weight = weights.select(1, frame);
-            let _ = mean
-                .level_db
-                .lerp_tensor_(&levels.select(1, frame), &weight);
-            means.select(1, frame).copy_(&mean.level_db);
-        }
-        mean.frames = frames.select(1, count - 1).clamp_max(MEAN_FRAMES);
-        self.0 = Some(mean);
-        means
-    }
-}
-
 impl Features {
+    /// Inputs for each band; they come first, all bands of one after all bands of another.
+    pub const PER_BAND: i64 = 3;
+
     /// Inputs of the first layer.
     pub fn count(config: &ModelConfig) -> i64 {
-        2 * config.bands + 2 * config.filter_bins
+        Self::PER_BAND * config.bands + 2 * config.filter_bins
     }
 
     /// Over `bands`.
@@ -91,11 +43,12 @@ impl Features {
     }
 
     /// Features `[batch, features, frames]` of spectra `[batch, frames, bins, 2]`; no gradient.
-    pub fn extract(&self, spectrum: &Tensor, running: &mut RunningMean) -> Tensor {
+    pub fn extract(&self, spectrum: &Tensor, background: &mut Background) -> Tensor {
         tch::no_grad(|| {
             let power = stft::power(spectrum);
             let levels = (self.bands.average(&power) + FLOOR_POWER).log10() * 10.0;
-            let mean = running.track(&levels);
+            let track = background.track(&levels);
+            let mean = track.mean;
             let colour = &mean - mean.mean_dim(-1, true, Kind::Float);
 
             let low_power = power.narrow(2, 0, self.filter_bins) + FLOOR_POWER;
@@ -106,8 +59,9 @@ impl Features {
 
             Tensor::cat(
                 &[
-                    (levels - mean) * DB_SCALE,
+                    (&levels - mean) * DB_SCALE,
                     colour * DB_SCALE,
+                    (levels - track.floor) * DB_SCALE,
                     low.flatten(2, 3),
                 ],
                 2,
@@ -128,8 +82,8 @@ mod tests {
         let config = ModelConfig::default();
         let features = Features::new(&config, Rc::new(Bands::new(192, 961, 25.0, Device::Cpu)));
         let spectrum = Tensor::randn([1, 40, 961, 2], (Kind::Float, Device::Cpu));
-        let loud = features.extract(&spectrum, &mut RunningMean::default());
-        let quiet = features.extract(&(&spectrum * 0.1), &mut RunningMean::default());
+        let loud = features.extract(&spectrum, &mut Background::default());
+        let quiet = features.extract(&(&spectrum * 0.1), &mut Background::default());
         assert_eq!(loud.size(), [1, Features::count(&config), 40]);
         assert!(f64::try_from((loud - quiet).abs().max()).unwrap() < 1e-2);
     }
@@ -142,8 +96,8 @@ mod tests {
         let silence = Tensor::zeros([1, 300, 961, 2], (Kind::Float, Device::Cpu));
         let (start, end) = (sound.narrow(1, 0, 50), sound.narrow(1, 50, 100));
         let muted = Tensor::cat(&[&silence, &start, &silence, &end], 1);
-        let expected = features.extract(&sound, &mut RunningMean::default());
-        let found = features.extract(&muted, &mut RunningMean::default());
+        let expected = features.extract(&sound, &mut Background::default());
+        let found = features.extract(&muted, &mut Background::default());
         let found = Tensor::cat(&[found.narrow(2, 300, 50), found.narrow(2, 650, 100)], 2);
         assert!(f64::try_from((expected - found).abs().max()).unwrap() < 1e-4);
     }

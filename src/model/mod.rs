@@ -6,8 +6,9 @@
 //! audio of any length with state; [`checkpoint`] stores the weights.
 
 pub mod autoencoder;
+pub mod background;
 pub mod band_conv;
-pub mod bands;
+mod bands;
 pub mod card;
 pub mod checkpoint;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod denormals;
 pub mod features;
 pub mod filter;
 pub mod frame;
+mod gated_mean;
 mod half_matrix;
 pub mod locate;
 pub mod network;
@@ -26,6 +28,7 @@ pub mod scene;
 pub(crate) mod slices;
 pub mod stft;
 pub mod stream;
+pub mod tape;
 pub mod tensor_file;
 
 pub use config::ModelConfig;

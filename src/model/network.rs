@@ -5,7 +5,7 @@
 
 use std::slice::IterMut;
 
-use tch::{Kind, Tensor, nn};
+use tch::{Tensor, nn};
 
 use super::band_conv::BandConv;
 use super::config::ModelConfig;
@@ -16,6 +16,7 @@ use super::frame::FrameNetwork;
 use super::patterns::Patterns;
 use super::recurrence::{Memory, Recurrence};
 use super::scene::Scene;
+use super::tape::Tape;
 
 const KERNEL: i64 = 3;
 
@@ -36,8 +37,8 @@ pub struct Network {
 
 /// How the layers run: over whole clips, or over the next frames of one stream.
 pub enum Pass<'a> {
-    /// Whole clips, computed in this precision.
-    Clip(Kind),
+    /// Whole clips.
+    Clip(&'a mut Tape),
     Stream(IterMut<'a, History>, IterMut<'a, Memory>),
 }
 
@@ -68,19 +69,24 @@ impl Pass<'_> {
 
     fn recurrence(&mut self, recurrence: &Recurrence, input: &Tensor) -> Tensor {
         match self {
-            Pass::Clip(_) => recurrence.forward(input, &mut recurrence.memory(input.size()[0])),
+            Pass::Clip(tape) => recurrence.clip(input, tape),
             Pass::Stream(_, memories) => recurrence.forward(input, next_memory(memories)),
         }
     }
 
     /// A recurrence at every band.
     pub(super) fn band_recurrence(&mut self, recurrence: &Recurrence, input: &Tensor) -> Tensor {
-        let size = input.size();
         match self {
-            Pass::Clip(_) => {
-                recurrence.forward_bands(input, &mut recurrence.memory(size[0] * size[2]))
-            }
+            Pass::Clip(tape) => recurrence.clip(input, tape),
             Pass::Stream(_, memories) => recurrence.forward_bands(input, next_memory(memories)),
+        }
+    }
+
+    /// The same tensor, for use before and after recurrences.
+    fn share(&mut self, tensor: Tensor) -> Tensor {
+        match self {
+            Pass::Clip(tape) => tape.share(&tensor),
+            Pass::Stream(..) => tensor,
         }
     }
 }
@@ -149,11 +155,15 @@ impl Network {
     /// Features `[batch, features, frames]` to the latent.
     pub fn encode(&self, features: &Tensor, pass: &mut Pass) -> Encoded {
         let patterns = self.patterns.look(features, pass);
+        let patterns = pass.share(patterns);
         let scene = self.scene.look(&patterns, pass);
+        let scene = pass.share(scene);
         let summaries = [self.patterns.summary(&patterns), self.scene.summary(&scene)];
         let input = Tensor::cat(&[features, &summaries[0], &summaries[1]], 1);
         let first = pass.layer(&self.encoder[0], &input);
+        let first = pass.share(first);
         let second = pass.layer(&self.encoder[1], &first);
+        let second = pass.share(second);
         let latent = pass.layer(&self.bottleneck, &second);
         Encoded {
             latent,

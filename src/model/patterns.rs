@@ -10,11 +10,10 @@ use tch::{Tensor, nn};
 use super::band_conv::BandConv;
 use super::config::ModelConfig;
 use super::conv::{CausalConv, History};
+use super::features::Features;
 use super::frame::FramePatterns;
 use super::network::Pass;
 
-/// Band levels and the colour of the noise floor, see [`Features`](super::features::Features).
-const INPUTS: i64 = 2;
 const LOOK: [i64; 2] = [5, 3];
 const REFINE: [i64; 2] = [3, 1];
 
@@ -41,7 +40,7 @@ impl Patterns {
         let relu = 2f64.sqrt();
         let width = config.channels;
         Self {
-            look: conv("look", [INPUTS, channels], LOOK, relu),
+            look: conv("look", [Features::PER_BAND, channels], LOOK, relu),
             steer: CausalConv::linear(
                 &path / "steer",
                 width,
@@ -65,9 +64,9 @@ impl Patterns {
     pub fn look(&self, features: &Tensor, pass: &mut Pass) -> Tensor {
         let size = features.size();
         let bands = features
-            .narrow(1, 0, INPUTS * self.bands)
+            .narrow(1, 0, Features::PER_BAND * self.bands)
             .contiguous()
-            .view([size[0], INPUTS, self.bands, size[2]]);
+            .view([size[0], Features::PER_BAND, self.bands, size[2]]);
         pass.bands(&self.look, &bands).relu()
     }
 

@@ -6,11 +6,13 @@
 //! slices.
 
 use tch::nn::{self, Init};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::frame::{FrameBandConv, FrameConv, FrameRecurrence};
+use super::gated_mean::{self, Layout};
 use super::half_matrix::HalfMatrix;
-use super::slices::values;
+use super::slices::{values, view, view_mut};
+use super::tape::Tape;
 
 /// Shortest and longest memory at the start of training, in frames.
 const MEMORY_FRAMES: [f64; 2] = [2.0, 100.0];
@@ -103,6 +105,62 @@ impl Recurrence {
         input + remembered.permute([1, 3, 2, 0]).to_kind(input.kind())
     }
 
+    /// Whole clips `[batch, channels, frames]`, or `[batch, channels, bands, frames]` at every band by itself, from
+    /// nothing remembered.
+    pub fn clip(&self, input: &Tensor, tape: &mut Tape) -> Tensor {
+        if input.device() == Device::Cpu {
+            return self.clip_in_one_pass(input, tape);
+        }
+        let size = input.size();
+        match size[..] {
+            [batch, _, bands, _] => self.forward_bands(input, &mut self.memory(batch * bands)),
+            _ => self.forward(input, &mut self.memory(size[0])),
+        }
+    }
+
+    /// [`Self::clip`] outside of libtorch's graph.
+    fn clip_in_one_pass(&self, input: &Tensor, tape: &mut Tape) -> Tensor {
+        let (size, kind) = (input.size(), input.kind());
+        let channels = self.channels as usize;
+        let frames = size[size.len() - 1] as usize;
+        let layout = Layout {
+            rows: input.numel() / (size[0] as usize * frames),
+            channels,
+            frames,
+        };
+        let (output, products, rows) = tch::no_grad(|| {
+            // [batch, channels, bands * frames]
+            let rows = input.detach().view([size[0], self.channels, -1]);
+            let products = self.weight.to_kind(kind).matmul(&rows);
+            let mut gated = Tensor::empty(&size, (Kind::Float, Device::Cpu));
+            let bias = values(&self.bias);
+            let plain = products.to_kind(Kind::Float);
+            gated_mean::run(view(&plain), &bias, layout, view_mut(&mut gated));
+            (input + gated.to_kind(kind), products, rows)
+        });
+        let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
+        let inputs = [input, &self.weight, &self.bias];
+        tape.cut(&inputs, &output, move |gradient| {
+            let products = products.to_kind(Kind::Float);
+            let outputs = gradient.to_kind(Kind::Float).contiguous();
+            let mut by_products = products.empty_like();
+            gated_mean::differentiate(
+                view(&products),
+                &values(&bias),
+                layout,
+                view(&outputs),
+                view_mut(&mut by_products),
+            );
+            let sums =
+                |tensor: &Tensor, dims: &[i64]| tensor.sum_dim_intlist(dims, false, Kind::Float);
+            let by_bias = sums(&by_products, &[0, 2]);
+            let by_products = by_products.to_kind(kind);
+            let through = weight.to_kind(kind).tr().matmul(&by_products);
+            let by_weight = sums(&by_products.matmul(&rows.transpose(1, 2)), &[0]);
+            vec![gradient + through.view_as(gradient), by_weight, by_bias]
+        })
+    }
+
     /// r ⊙ h `[frames, rows, channels]` of as many `rows`, each with a memory of its own. Frames come first
     /// so that all products of a clip are one.
     fn remember(&self, rows: &Tensor, memory: &mut Memory) -> Tensor {
@@ -125,5 +183,50 @@ impl Recurrence {
             })
             .collect();
         Tensor::stack(&states, 0) * outputs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways through whole clips give the same, and the same gradients.
+    #[test]
+    fn one_pass_has_the_values_and_gradients_of_the_definition() {
+        tch::manual_seed(5);
+        let store = nn::VarStore::new(Device::Cpu);
+        let recurrence = Recurrence::new(store.root(), 6);
+        // Some of the gates so far shut that the smallest update holds.
+        let _ = tch::no_grad(|| recurrence.bias.narrow(0, 6, 2).fill_(-9.0));
+        let options = (Kind::Float, Device::Cpu);
+        for size in [vec![2, 6, 40], vec![2, 6, 3, 40]] {
+            let importance = Tensor::randn(&size, options);
+            let values = Tensor::randn(&size, options);
+            let mut found = Vec::new();
+            for in_one_pass in [false, true] {
+                let input = values.copy().set_requires_grad(true);
+                let mut tape = Tape::default();
+                let output = match size[..] {
+                    _ if in_one_pass => recurrence.clip(&input, &mut tape),
+                    [batch, _, bands, _] => {
+                        recurrence.forward_bands(&input, &mut recurrence.memory(batch * bands))
+                    }
+                    _ => recurrence.forward(&input, &mut recurrence.memory(size[0])),
+                };
+                tape.backward(&(&output * &importance).sum(Kind::Float));
+                let variables = [&recurrence.weight, &recurrence.bias];
+                let mut all = vec![output.detach(), input.grad().copy()];
+                for variable in variables {
+                    all.push(variable.grad().copy());
+                    variable.shallow_clone().zero_grad();
+                }
+                found.push(all);
+            }
+            for (expected, found) in found[0].iter().zip(&found[1]) {
+                let scale = expected.abs().max().double_value(&[]);
+                let error = (expected - found).abs().max().double_value(&[]);
+                assert!(error < 1e-5 * scale, "{size:?}: {error} of {scale}");
+            }
+        }
     }
 }

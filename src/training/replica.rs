@@ -13,6 +13,7 @@ use super::config::TrainingConfig;
 use super::loss::Loss;
 use crate::model::autoencoder::Autoencoder;
 use crate::model::denormals::flush_denormals;
+use crate::model::tape::Tape;
 use crate::model::tensor_file::Named;
 
 /// What a replica is asked to do.
@@ -116,9 +117,10 @@ fn gradients(
 ) -> Gradients {
     let batch = job.batch.to_device(device);
     let (noisy, target) = tch::no_grad(|| loss.analyse(&batch));
-    let estimate = network.forward(&noisy, config.precision.kind());
+    let mut tape = Tape::default();
+    let estimate = network.forward(&noisy, config.precision.kind(), &mut tape);
     let value = loss.compare(&estimate, &target, &batch, job.update);
-    value.total.backward();
+    tape.backward(&value.total);
     let take = |(name, variable): (&String, &mut Tensor)| {
         let gradient = variable.grad().copy();
         variable.zero_grad();

@@ -10,6 +10,7 @@ use crate::SAMPLE_RATE_HZ;
 use crate::dsp::si_sdr::si_sdr_db;
 use crate::metrics::stoi::intelligibility;
 use crate::model::autoencoder::Autoencoder;
+use crate::model::tape::Tape;
 use crate::model::tensor_file::Named;
 
 /// Clips per forward pass: bounds memory.
@@ -73,7 +74,9 @@ impl Validation {
         for batch in &self.batches {
             let on_device = batch.to_device(self.device);
             let (noisy, target) = self.loss.analyse(&on_device);
-            let estimate = self.network.forward(&noisy, Kind::Float);
+            let estimate = self
+                .network
+                .forward(&noisy, Kind::Float, &mut Tape::default());
             // The other resolution must not depend on when the score is taken.
             loss += self
                 .loss

@@ -4,16 +4,21 @@ use std::sync::Arc;
 
 use realfft::num_complex::Complex32;
 
-use super::super::features::{COMPRESSION, DB_SCALE, FLOOR_POWER, MEAN_FRAMES, SILENCE_DB};
+use super::super::background::{FILLING_FRAMES, MEAN_FRAMES, RISE_DB, SILENCE_DB, SMOOTHING};
+use super::super::features::{COMPRESSION, DB_SCALE, FLOOR_POWER};
 use super::bands::FrameBands;
 
-/// Turns spectra into network inputs; holds the running mean of the band levels.
+/// Turns spectra into network inputs; holds the background of the band levels.
 #[derive(Debug, Clone)]
 pub struct FrameFeatures {
     bands: Arc<FrameBands>,
     filter_bins: usize,
     /// In dB; empty before the first frame.
     mean_db: Vec<f32>,
+    /// In dB; as long as the mean.
+    smoothed_db: Vec<f32>,
+    /// In dB; as long as the mean.
+    floor_db: Vec<f32>,
     /// Frames in the mean.
     frames: f32,
 }
@@ -25,6 +30,8 @@ impl FrameFeatures {
             bands,
             filter_bins,
             mean_db: Vec::new(),
+            smoothed_db: Vec::new(),
+            floor_db: Vec::new(),
             frames: 0.0,
         }
     }
@@ -40,13 +47,17 @@ impl FrameFeatures {
 
         let scale = DB_SCALE as f32;
         let mean_of_means = self.mean_db.iter().sum::<f32>() / self.mean_db.len() as f32;
-        let levels = levels.iter().zip(&self.mean_db);
-        let mut features: Vec<f32> = levels.map(|(level, mean)| (level - mean) * scale).collect();
+        let over = |base_db: &Vec<f32>| -> Vec<f32> {
+            let levels = levels.iter().zip(base_db);
+            levels.map(|(level, base)| (level - base) * scale).collect()
+        };
+        let mut features = over(&self.mean_db);
         let colour = self
             .mean_db
             .iter()
             .map(|mean| (mean - mean_of_means) * scale);
         features.extend(colour);
+        features.extend(over(&self.floor_db));
         let references = self.bands.interpolate(&self.mean_db).take(self.filter_bins);
         for ((bin, power), reference_db) in spectrum.iter().zip(&power).zip(references) {
             let log_gain = (power + FLOOR_POWER as f32).ln() * ((COMPRESSION - 1.0) / 2.0) as f32
@@ -60,6 +71,8 @@ impl FrameFeatures {
     fn track(&mut self, levels: &[f32]) {
         if self.mean_db.is_empty() {
             self.mean_db = levels.to_vec();
+            self.smoothed_db = levels.to_vec();
+            self.floor_db = levels.to_vec();
         }
         if levels.iter().all(|&level| level <= SILENCE_DB as f32) {
             return;
@@ -67,6 +80,17 @@ impl FrameFeatures {
         self.frames = (self.frames + 1.0).min(MEAN_FRAMES as f32);
         for (mean, level) in self.mean_db.iter_mut().zip(levels) {
             *mean += (level - *mean) / self.frames;
+        }
+        let filling = self.frames <= FILLING_FRAMES as f32;
+        let floors = self.floor_db.iter_mut().zip(&mut self.smoothed_db);
+        for ((floor, smoothed), level) in floors.zip(levels) {
+            if filling {
+                *smoothed = *level;
+                *floor = *level;
+            } else {
+                *smoothed += (level - *smoothed) * SMOOTHING as f32;
+                *floor = (*floor + RISE_DB as f32).min(*smoothed);
+            }
         }
     }
 }
