@@ -12,6 +12,8 @@ use tempfile::TempDir;
 pub static MODEL: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
     tch::manual_seed(1);
     let config = ModelConfig {
+        scene_channels: 4,
+        scene_layers: 1,
         channels: 16,
         latent: 8,
         ..ModelConfig::default()
