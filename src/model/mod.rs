@@ -8,7 +8,7 @@
 pub mod autoencoder;
 pub mod background;
 pub mod band_conv;
-mod bands;
+pub mod bands;
 pub mod card;
 pub mod checkpoint;
 pub mod config;

@@ -102,6 +102,7 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
         if interrupted.load(Ordering::Relaxed) {
             trainer.bar.abandon();
             trainer.outputs.finish(interrupted)?;
+            trainer.progress.running_seconds += trainer.sums.since.elapsed().as_secs_f64();
             trainer
                 .outputs
                 .save_state(&trainer.progress, &trainer.optimiser)?;
