@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use denoised::pipeline::{
-    DeviceChoice, DeviceError, DeviceErrorKind, Direction, Mode, ModelLoader, PipelineHandle,
-    Settings, Sound, State, StreamEvent, StreamEventKind,
+    DeviceChoice, DeviceErrorKind, Direction, Mode, ModelLoader, PipelineHandle, Settings, Sound,
+    State, StreamEvent, StreamEventKind,
 };
 
 #[path = "common/card.rs"]

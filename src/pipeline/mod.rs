@@ -8,6 +8,7 @@
 
 pub mod backend;
 mod capture;
+mod cushion;
 mod declick;
 pub mod denoise;
 mod drift;

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::capture::RESERVE_S;
+use super::cushion::Cushion;
 use super::drift::DriftControl;
 use super::queue::{PlaybackFeed, QueueState};
 use super::rate::ToDevice;
@@ -23,6 +24,7 @@ pub struct Playback {
     feed: PlaybackFeed,
     resampler: ToDevice,
     drift: DriftControl,
+    cushion: Cushion,
     bend: f64,
     /// Underruns and dropped samples when the level was last known to be undisturbed.
     disturbances: u64,
@@ -31,6 +33,8 @@ pub struct Playback {
     rate_hz: u32,
     channels: usize,
     period_s: f64,
+    /// What playback is asked to start with, and the length of a capture callback, in seconds.
+    asked_s: [f64; 2],
     /// See [`DriftControl::update`].
     enough_s: RangeInclusive<f64>,
 }
@@ -42,6 +46,7 @@ impl Playback {
             feed,
             resampler: ToDevice::new(rate_hz, 1),
             drift: DriftControl::default(),
+            cushion: Cushion::default(),
             bend: 1.0,
             disturbances: 0,
             interleaved: Vec::new(),
@@ -49,6 +54,7 @@ impl Playback {
             rate_hz,
             channels: channels.max(1).into(),
             period_s: period_frames.max(1) as f64 / f64::from(rate_hz),
+            asked_s: [0.0; 2],
             enough_s: 0.0..=0.0,
         }
     }
@@ -63,12 +69,19 @@ impl Playback {
     /// Sets how much audio playback starts with: `wanted_s`, or as much as the callbacks of both
     /// devices demand.
     pub fn set_queue(&mut self, wanted_s: f64, capture_period_s: f64) {
+        self.asked_s = [wanted_s, capture_period_s];
+        self.set_bounds();
+    }
+
+    fn set_bounds(&mut self) {
+        let [wanted_s, capture_period_s] = self.asked_s;
         let step = capture_period_s.max(FRAME_S);
         // Between two steps of the worker the device takes so much.
         let taken = (step / self.period_s - 1e-6).ceil().max(1.0) * self.period_s;
-        let target = wanted_s.max(taken + LATE_FRAME_S);
+        let cushion_s = f64::from(self.cushion.frames()) * FRAME_S;
+        let target = wanted_s.max(taken + LATE_FRAME_S) + cushion_s;
         let ceiling = target + step + SLACK_S;
-        let always = target.max(step + self.period_s + MARGIN_S);
+        let always = target.max(step + self.period_s + MARGIN_S + cushion_s);
         self.enough_s = target + RESERVE_S..=always + RESERVE_S;
         let samples = |seconds: f64| (seconds * f64::from(self.rate_hz)) as usize * self.channels;
         self.feed
@@ -97,6 +110,10 @@ impl Playback {
     /// Watches the level of the queue, right after the worker has pushed all it had.
     /// `waiting_s` is what waits for its frame to be complete.
     pub fn follow_clock(&mut self, waiting_s: f64, elapsed_s: f64) {
+        if self.cushion.update(self.state().underruns(), elapsed_s) {
+            self.set_bounds();
+            self.drift.restart();
+        }
         let state = self.feed.state();
         let disturbances = state.underruns() + state.dropped_samples();
         if disturbances != self.disturbances {

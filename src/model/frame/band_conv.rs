@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use multiversion::multiversion;
+use multiversion::target::target_cfg_f;
 
 /// Bands, and output channels, summed up together.
 const BLOCK: usize = 16;
@@ -107,7 +108,12 @@ fn convolve(
                 };
                 for (sums, weight) in sums.iter_mut().zip(kernel) {
                     for (sum, x) in sums.iter_mut().zip(row) {
-                        *sum += weight * x;
+                        // Without the instruction, a fused product is a slow function.
+                        *sum = if target_cfg_f!(target_feature = "fma") {
+                            weight.mul_add(*x, *sum)
+                        } else {
+                            *sum + weight * x
+                        };
                     }
                 }
             }
