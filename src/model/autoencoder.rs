@@ -137,7 +137,7 @@ mod tests {
             (name, gradient)
         });
         let expected: Vec<_> = expected.collect();
-        let mut tape = Tape::default();
+        let mut tape = Tape::recording();
         let whole = autoencoder.forward(&noisy, Kind::Float, &mut tape);
         tape.backward(&loss(&whole));
 

@@ -1,7 +1,7 @@
 //! The recurrence of whole clips in one pass over memory, and its gradient.
 //!
 //! `y = r ⊙ h` with `h ← h + z ⊙ (c − h)`, see [`Recurrence`](super::recurrence::Recurrence). As tensor operations,
-//! some for every frame, this takes several times as long.
+//! some for every frame, it moves more memory: a training update takes a seventh longer.
 //!
 //! Candidates c and the logits of the gates z and r are rows of `frames` values each, `rows` of them in three parts
 //! one after another, clip by clip; outputs are so many rows, clip by clip. A bias belongs to `rows / channels` rows

@@ -205,7 +205,7 @@ mod tests {
             let mut found = Vec::new();
             for in_one_pass in [false, true] {
                 let input = values.copy().set_requires_grad(true);
-                let mut tape = Tape::default();
+                let mut tape = Tape::recording();
                 let output = match size[..] {
                     _ if in_one_pass => recurrence.clip(&input, &mut tape),
                     [batch, _, bands, _] => {

@@ -10,9 +10,10 @@ use tch::{Kind, Tensor};
 /// From the gradient of a step's output to those of its inputs.
 type Gradient = Box<dyn FnOnce(&Tensor) -> Vec<Tensor>>;
 
-/// The cuts of one pass through the network, in their order.
+/// The cuts of one pass through the network, in their order. The default one records none: for passes that nobody wants
+/// the gradient of, which then keep nothing in memory.
 #[derive(Default)]
-pub struct Tape(Vec<Cut>);
+pub struct Tape(Option<Vec<Cut>>);
 
 struct Cut {
     inputs: Vec<Tensor>,
@@ -21,6 +22,11 @@ struct Cut {
 }
 
 impl Tape {
+    /// For one pass whose gradient is wanted.
+    pub fn recording() -> Self {
+        Self(Some(Vec::new()))
+    }
+
     /// Gives the `output` of a step, for what comes after it. `gradient` must give one tensor for each of `inputs`.
     pub fn cut(
         &mut self,
@@ -28,8 +34,11 @@ impl Tape {
         output: &Tensor,
         gradient: impl FnOnce(&Tensor) -> Vec<Tensor> + 'static,
     ) -> Tensor {
+        let Some(cuts) = &mut self.0 else {
+            return output.shallow_clone();
+        };
         let output = output.detach().set_requires_grad(true);
-        self.0.push(Cut {
+        cuts.push(Cut {
             inputs: inputs.iter().map(|input| input.shallow_clone()).collect(),
             output: output.shallow_clone(),
             gradient: Box::new(gradient),
@@ -48,7 +57,7 @@ impl Tape {
     /// Adds the gradients of `loss` to those of the weights that it depends on.
     pub fn backward(self, loss: &Tensor) {
         loss.backward();
-        for cut in self.0.into_iter().rev() {
+        for cut in self.0.into_iter().flatten().rev() {
             let gradient = cut.output.grad();
             if !gradient.defined() {
                 continue;
@@ -79,7 +88,7 @@ mod tests {
         let loss = (shared.exp() * &shared).sum(Kind::Float);
         loss.backward();
 
-        let mut tape = Tape::default();
+        let mut tape = Tape::recording();
         let shared = tape.share(&(&cut * 2.0).sin());
         let value = tch::no_grad(|| shared.exp());
         let slope = value.shallow_clone();

@@ -117,7 +117,7 @@ fn gradients(
 ) -> Gradients {
     let batch = job.batch.to_device(device);
     let (noisy, target) = tch::no_grad(|| loss.analyse(&batch));
-    let mut tape = Tape::default();
+    let mut tape = Tape::recording();
     let estimate = network.forward(&noisy, config.precision.kind(), &mut tape);
     let value = loss.compare(&estimate, &target, &batch, job.update);
     tape.backward(&value.total);

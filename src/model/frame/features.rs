@@ -47,17 +47,14 @@ impl FrameFeatures {
 
         let scale = DB_SCALE as f32;
         let mean_of_means = self.mean_db.iter().sum::<f32>() / self.mean_db.len() as f32;
-        let over = |base_db: &Vec<f32>| -> Vec<f32> {
-            let levels = levels.iter().zip(base_db);
-            levels.map(|(level, base)| (level - base) * scale).collect()
-        };
-        let mut features = over(&self.mean_db);
+        let over = |(level, base): (&f32, &f32)| (level - base) * scale;
+        let mut features: Vec<f32> = levels.iter().zip(&self.mean_db).map(over).collect();
         let colour = self
             .mean_db
             .iter()
             .map(|mean| (mean - mean_of_means) * scale);
         features.extend(colour);
-        features.extend(over(&self.floor_db));
+        features.extend(levels.iter().zip(&self.floor_db).map(over));
         let references = self.bands.interpolate(&self.mean_db).take(self.filter_bins);
         for ((bin, power), reference_db) in spectrum.iter().zip(&power).zip(references) {
             let log_gain = (power + FLOOR_POWER as f32).ln() * ((COMPRESSION - 1.0) / 2.0) as f32
