@@ -283,6 +283,29 @@ fn training_learns_and_fine_tuning_starts_from_what_was_learned() {
         second < 1.1 * learned.abs() + learned,
         "{second} after {learned}"
     );
+
+    let on_frames_of = |hop_samples, channels| {
+        let config = TrainingConfig {
+            model: ModelConfig {
+                hop_samples,
+                context_dilations: vec![2, 8],
+                channels,
+                ..gentle.model.clone()
+            },
+            ..gentle.clone()
+        };
+        let weights = Checkpoint::load(&folder.path().join("first.safetensors"), Device::Cpu);
+        let start = Start::FineTune(Box::new(config.clone()), Box::new(weights.unwrap()));
+        let run = run(folder.path(), "shorter.safetensors", &config);
+        train(run, start, &never)
+    };
+    on_frames_of(240, 16).unwrap();
+    let shorter = Checkpoint::load(&folder.path().join("shorter.safetensors"), Device::Cpu);
+    assert_eq!(shorter.unwrap().config.hop_samples, 240);
+    let third = first_loss("shorter.log.csv");
+    assert!(third < untrained, "{third}, untrained {untrained}");
+    let refused = on_frames_of(240, 32).unwrap_err();
+    assert!(format!("{refused:#}").contains("the architecture needs"));
 }
 
 #[test]

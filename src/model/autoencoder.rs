@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor, nn};
 
-use super::background::Background;
+use super::background::{Background, Rates};
 use super::bands::Bands;
 use super::config::ModelConfig;
 use super::conv::History;
@@ -22,6 +22,7 @@ pub struct Autoencoder {
     features: Features,
     network: Network,
     filter: SpectralFilter,
+    rates: Rates,
 }
 
 /// What a stream remembers between frames.
@@ -52,13 +53,14 @@ impl Autoencoder {
             features: Features::new(config, Rc::clone(&bands)),
             filter: SpectralFilter::new(config, bands, path.device()),
             network: Network::new(path, config),
+            rates: Rates::new(config),
         }
     }
 
     /// Whole clips from their first frame: noisy spectra in, clean ones out. Their gradient takes `tape`.
     /// `precision` is that of the network's activations; features and filter are always 32-bit.
     pub fn forward(&self, noisy: &Tensor, precision: Kind, tape: &mut Tape) -> Tensor {
-        let (mut background, mut past) = (Background::default(), self.filter.past(noisy.size()[0]));
+        let (mut background, mut past) = (self.background(), self.filter.past(noisy.size()[0]));
         self.run(
             noisy,
             precision,
@@ -78,7 +80,7 @@ impl Autoencoder {
     /// The state before the first frame of a stream.
     pub fn state(&self) -> State {
         State {
-            background: Background::default(),
+            background: self.background(),
             histories: self.network.histories(),
             memories: self.network.memories(),
             past: self.filter.past(1),
@@ -90,6 +92,10 @@ impl Autoencoder {
         let pass = Pass::Stream(state.histories.iter_mut(), state.memories.iter_mut());
         let (background, past) = (&mut state.background, &mut state.past);
         self.run(noisy, Kind::Float, background, pass, past)
+    }
+
+    fn background(&self) -> Background {
+        Background::new(self.rates)
     }
 
     fn run(

@@ -7,20 +7,49 @@
 
 use tch::Tensor;
 
-/// Frames that the running mean covers: a time constant of one second.
-pub(super) const MEAN_FRAMES: f64 = 100.0;
-/// Share of the new level in the smoothed one that the floor follows: a time constant of 50 ms.
-pub(super) const SMOOTHING: f64 = 0.2;
-/// How fast the floor may rise, in dB per frame: 6 dB per second.
-pub(super) const RISE_DB: f64 = 0.06;
-/// First frames, in which the analysis window is still filling: the floor is what the last of them finds.
-pub(super) const FILLING_FRAMES: f64 = 4.0;
+use super::config::ModelConfig;
+
+/// Time constant of the running mean.
+const MEAN_S: f64 = 1.0;
+/// What a hundredth of a second leaves of the old smoothed level, which the floor follows: a time constant of 45 ms.
+const KEPT_PER_CENTISECOND: f64 = 0.8;
+/// How fast the floor may rise.
+const RISE_DB_PER_S: f64 = 6.0;
 /// Where no band is louder, in dB, a frame is digital silence: a muted microphone, not a room.
 pub(super) const SILENCE_DB: f64 = -99.9;
 
-/// Mean and floor of the band levels; empty before the first frame.
-#[derive(Debug, Default)]
-pub struct Background(Option<State>);
+/// The same times in frames.
+#[derive(Debug, Clone, Copy)]
+pub struct Rates {
+    /// Frames that the running mean covers.
+    pub mean_frames: f64,
+    /// Share of the new level in the smoothed one.
+    pub smoothing: f64,
+    /// Rise of the floor per frame.
+    pub rise_db: f64,
+    /// First frames, in which the analysis window is still filling: the floor is what the last of them finds.
+    pub filling_frames: f64,
+}
+
+impl Rates {
+    pub fn new(config: &ModelConfig) -> Self {
+        let frame_s = config.hop_samples as f64 / f64::from(config.sample_rate_hz);
+        Self {
+            mean_frames: MEAN_S / frame_s,
+            smoothing: 1.0 - KEPT_PER_CENTISECOND.powf(100.0 * frame_s),
+            rise_db: RISE_DB_PER_S * frame_s,
+            filling_frames: (config.window_samples as f64 / config.hop_samples as f64).ceil(),
+        }
+    }
+}
+
+/// Mean and floor of the band levels.
+#[derive(Debug)]
+pub struct Background {
+    rates: Rates,
+    /// None before the first frame.
+    state: Option<State>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -30,7 +59,7 @@ struct State {
     smoothed: Tensor,
     /// `[batch, bands]`, in dB.
     floor: Tensor,
-    /// Frames so far, up to [`MEAN_FRAMES`]: `[batch, 1]`.
+    /// Frames so far, up to [`Rates::mean_frames`]: `[batch, 1]`.
     frames: Tensor,
 }
 
@@ -41,13 +70,24 @@ pub struct Track {
 }
 
 impl Background {
+    /// Before the first frame.
+    pub fn new(rates: Rates) -> Self {
+        Self { rates, state: None }
+    }
+
     /// Starts again with the next frame.
     pub fn reset(&mut self) {
-        self.0 = None;
+        self.state = None;
     }
 
     /// Follows `levels` `[batch, frames, bands]` in dB.
     pub fn track(&mut self, levels: &Tensor) -> Track {
+        let Rates {
+            mean_frames,
+            smoothing,
+            rise_db,
+            filling_frames,
+        } = self.rates;
         let track = Track {
             mean: levels.empty_like(),
             floor: levels.empty_like(),
@@ -56,18 +96,18 @@ impl Background {
             .amax([-1], true)
             .gt(SILENCE_DB)
             .to_kind(levels.kind());
-        let mut state = self.0.take().unwrap_or_else(|| State {
+        let mut state = self.state.take().unwrap_or_else(|| State {
             mean: levels.select(1, 0).copy(),
             smoothed: levels.select(1, 0).copy(),
             floor: levels.select(1, 0).copy(),
             frames: sounds.select(1, 0).zeros_like(),
         });
         let frames = state.frames.unsqueeze(1) + sounds.cumsum(1, None);
-        let mean_shares = &sounds / frames.clamp(1.0, MEAN_FRAMES);
-        let filling = frames.le(FILLING_FRAMES).to_kind(levels.kind()) * &sounds;
-        let smoothed_shares = (&filling * (1.0 - SMOOTHING) + SMOOTHING) * &sounds;
+        let mean_shares = &sounds / frames.clamp(1.0, mean_frames);
+        let filling = frames.le(filling_frames).to_kind(levels.kind()) * &sounds;
+        let smoothed_shares = (&filling * (1.0 - smoothing) + smoothing) * &sounds;
         // Enough for any level while the window is filling.
-        let rises_db = (filling * -SILENCE_DB * 2.0 + RISE_DB) * &sounds;
+        let rises_db = (filling * -SILENCE_DB * 2.0 + rise_db) * &sounds;
         let count = levels.size()[1];
         for frame in 0..count {
             let level = levels.select(1, frame);
@@ -80,8 +120,8 @@ impl Background {
             track.mean.select(1, frame).copy_(&state.mean);
             track.floor.select(1, frame).copy_(&state.floor);
         }
-        state.frames = frames.select(1, count - 1).clamp_max(MEAN_FRAMES);
-        self.0 = Some(state);
+        state.frames = frames.select(1, count - 1).clamp_max(mean_frames);
+        self.state = Some(state);
         track
     }
 }
@@ -91,6 +131,10 @@ mod tests {
     use super::*;
     use tch::{Device, Kind};
 
+    fn background() -> Background {
+        Background::new(Rates::new(&ModelConfig::default()))
+    }
+
     /// A band at −60 dB in which a voice of −20 dB speaks from 2 s to 3 s and from 3.5 s on.
     #[test]
     fn the_floor_stays_below_a_voice_where_the_mean_follows_it() {
@@ -99,7 +143,7 @@ mod tests {
             .map(|frame| if speaks(frame) { -20.0 } else { -60.0 })
             .collect();
         let levels = Tensor::from_slice(&levels).view([1, 400, 1]);
-        let track = Background::default().track(&levels);
+        let track = background().track(&levels);
         let at = |values: &Tensor, frame: i64| values.double_value(&[0, frame, 0]);
         assert!((at(&track.floor, 199) + 60.0).abs() < 0.1);
         assert!(
@@ -114,7 +158,7 @@ mod tests {
     fn a_filling_window_is_no_floor() {
         let levels = Tensor::full([1, 50, 3], -40.0, (Kind::Float, Device::Cpu));
         let _ = levels.narrow(1, 0, 3).fill_(-70.0);
-        let track = Background::default().track(&levels);
+        let track = background().track(&levels);
         assert_eq!(track.floor.double_value(&[0, 49, 0]), -40.0);
     }
 }

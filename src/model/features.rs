@@ -74,16 +74,21 @@ impl Features {
 
 #[cfg(test)]
 mod tests {
+    use super::super::background::Rates;
     use super::*;
     use tch::Device;
+
+    fn background(config: &ModelConfig) -> Background {
+        Background::new(Rates::new(config))
+    }
 
     #[test]
     fn level_does_not_matter() {
         let config = ModelConfig::default();
         let features = Features::new(&config, Rc::new(Bands::new(192, 961, 25.0, Device::Cpu)));
         let spectrum = Tensor::randn([1, 40, 961, 2], (Kind::Float, Device::Cpu));
-        let loud = features.extract(&spectrum, &mut Background::default());
-        let quiet = features.extract(&(&spectrum * 0.1), &mut Background::default());
+        let loud = features.extract(&spectrum, &mut background(&config));
+        let quiet = features.extract(&(&spectrum * 0.1), &mut background(&config));
         assert_eq!(loud.size(), [1, Features::count(&config), 40]);
         assert!(f64::try_from((loud - quiet).abs().max()).unwrap() < 1e-2);
     }
@@ -96,8 +101,8 @@ mod tests {
         let silence = Tensor::zeros([1, 300, 961, 2], (Kind::Float, Device::Cpu));
         let (start, end) = (sound.narrow(1, 0, 50), sound.narrow(1, 50, 100));
         let muted = Tensor::cat(&[&silence, &start, &silence, &end], 1);
-        let expected = features.extract(&sound, &mut Background::default());
-        let found = features.extract(&muted, &mut Background::default());
+        let expected = features.extract(&sound, &mut background(&config));
+        let found = features.extract(&muted, &mut background(&config));
         let found = Tensor::cat(&[found.narrow(2, 300, 50), found.narrow(2, 650, 100)], 2);
         assert!(f64::try_from((expected - found).abs().max()).unwrap() < 1e-4);
     }

@@ -207,10 +207,15 @@ mod tests {
     use crate::model::denormals::flush_denormals;
     use crate::model::tensor_file::Named;
 
-    /// Random weights.
     fn untrained() -> Model {
+        untrained_of(480)
+    }
+
+    /// Random weights, on frames of so many samples.
+    fn untrained_of(hop_samples: i64) -> Model {
         tch::manual_seed(7);
         let config = ModelConfig {
+            hop_samples,
             channels: 32,
             latent: 16,
             ..ModelConfig::default()
@@ -245,16 +250,22 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(12))]
         #[test]
-        fn any_chunking_gives_the_batch_result(chunks in prop::collection::vec(1usize..40, 1..12), seed in 0u64..100) {
-            let model = untrained();
-            let input = noise(chunks.iter().sum(), seed);
+        fn any_chunking_gives_the_batch_result(
+            chunks in prop::collection::vec(1usize..40, 1..12),
+            hop in prop::sample::select(vec![480, 240]),
+            seed in 0u64..100,
+        ) {
+            let model = untrained_of(hop);
+            let hop = hop as usize;
+            let mut input = noise(chunks.iter().sum(), seed);
+            input.truncate(chunks.iter().sum::<usize>() * hop);
             let mut whole = vec![0.0; input.len()];
             model.chunk_stream().process(&input, &mut whole);
             for mut stream in [model.stream(), model.chunk_stream()] {
                 let mut chunked = vec![0.0; input.len()];
                 let mut start = 0;
                 for chunk in &chunks {
-                    let range = start..start + chunk * 480;
+                    let range = start..start + chunk * hop;
                     stream.process(&input[range.clone()], &mut chunked[range.clone()]);
                     start = range.end;
                 }

@@ -11,6 +11,7 @@ use super::config::TrainingConfig;
 use super::optimiser::{self, Optimiser};
 use super::outputs::state_path;
 use super::state::{self, Progress};
+use crate::model::ModelConfig;
 use crate::model::autoencoder::Autoencoder;
 use crate::model::checkpoint::Checkpoint;
 
@@ -31,7 +32,8 @@ pub struct Run {
 /// Where a run begins.
 pub enum Start {
     Fresh(Box<TrainingConfig>),
-    /// From a weights file, whose architecture is used.
+    /// From a weights file, whose architecture is used unless the configuration has one of its own, which the weights
+    /// must fit: frames may be shorter, or dilations others.
     FineTune(Box<TrainingConfig>, Box<Checkpoint>),
     /// The same, and what is judged and kept lies part of the way from these weights to the trained ones.
     Adapt(Box<TrainingConfig>, Box<Checkpoint>),
@@ -71,7 +73,9 @@ pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
     match start {
         Start::Fresh(config) => fresh(*config, None),
         Start::FineTune(mut config, checkpoint) | Start::Adapt(mut config, checkpoint) => {
-            config.model = checkpoint.config.clone();
+            if config.model == ModelConfig::default() {
+                config.model = checkpoint.config.clone();
+            }
             fresh(*config, Some(&*checkpoint))
         }
         Start::Resume { updates } => {

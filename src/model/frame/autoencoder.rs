@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::background::Rates;
 use super::bands::FrameBands;
 use super::features::FrameFeatures;
 use super::filter::FrameFilter;
@@ -30,7 +31,7 @@ impl FrameAutoencoder {
         let (bins, taps) = (config.filter_bins as usize, config.filter_taps as usize);
         Self {
             stft,
-            features: FrameFeatures::new(Arc::clone(&bands), bins),
+            features: FrameFeatures::new(Arc::clone(&bands), Rates::new(config), bins),
             network,
             filter: FrameFilter::new(bands, bins, taps),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use realfft::num_complex::Complex32;
 
-use super::super::background::{FILLING_FRAMES, MEAN_FRAMES, RISE_DB, SILENCE_DB, SMOOTHING};
+use super::super::background::{Rates, SILENCE_DB};
 use super::super::features::{COMPRESSION, DB_SCALE, FLOOR_POWER};
 use super::bands::FrameBands;
 
@@ -12,6 +12,7 @@ use super::bands::FrameBands;
 #[derive(Debug, Clone)]
 pub struct FrameFeatures {
     bands: Arc<FrameBands>,
+    rates: Rates,
     filter_bins: usize,
     /// In dB; empty before the first frame.
     mean_db: Vec<f32>,
@@ -25,9 +26,10 @@ pub struct FrameFeatures {
 
 impl FrameFeatures {
     /// Over `bands`.
-    pub fn new(bands: Arc<FrameBands>, filter_bins: usize) -> Self {
+    pub fn new(bands: Arc<FrameBands>, rates: Rates, filter_bins: usize) -> Self {
         Self {
             bands,
+            rates,
             filter_bins,
             mean_db: Vec::new(),
             smoothed_db: Vec::new(),
@@ -66,6 +68,7 @@ impl FrameFeatures {
     }
 
     fn track(&mut self, levels: &[f32]) {
+        let (smoothing, rise_db) = (self.rates.smoothing as f32, self.rates.rise_db as f32);
         if self.mean_db.is_empty() {
             self.mean_db = levels.to_vec();
             self.smoothed_db = levels.to_vec();
@@ -74,19 +77,19 @@ impl FrameFeatures {
         if levels.iter().all(|&level| level <= SILENCE_DB as f32) {
             return;
         }
-        self.frames = (self.frames + 1.0).min(MEAN_FRAMES as f32);
+        self.frames = (self.frames + 1.0).min(self.rates.mean_frames as f32);
         for (mean, level) in self.mean_db.iter_mut().zip(levels) {
             *mean += (level - *mean) / self.frames;
         }
-        let filling = self.frames <= FILLING_FRAMES as f32;
+        let filling = self.frames <= self.rates.filling_frames as f32;
         let floors = self.floor_db.iter_mut().zip(&mut self.smoothed_db);
         for ((floor, smoothed), level) in floors.zip(levels) {
             if filling {
                 *smoothed = *level;
                 *floor = *level;
             } else {
-                *smoothed += (level - *smoothed) * SMOOTHING as f32;
-                *floor = (*floor + RISE_DB as f32).min(*smoothed);
+                *smoothed += (level - *smoothed) * smoothing;
+                *floor = (*floor + rise_db).min(*smoothed);
             }
         }
     }
