@@ -1,10 +1,11 @@
-//! The worker's intake: from blocks of device samples to frames of 480 at 48 kHz.
+//! The worker's intake: from blocks of device samples to frames at 48 kHz.
 
 use std::sync::Arc;
 
 use super::declick::Declick;
 use super::queue::{CaptureDrain, QueueState};
 use super::rate::ToInternal;
+use super::{DeviceFormat, Step};
 
 /// Longest backlog before the oldest audio goes, beside two callbacks of the device.
 const BACKLOG_S: f64 = 0.2;
@@ -20,7 +21,7 @@ pub struct Capture {
     declick: Declick,
     /// One block, mixed down to the lanes, interleaved.
     mixed: Vec<f32>,
-    lanes: usize,
+    step: Step,
     rate_hz: u32,
     channels: u16,
     /// Length of a callback.
@@ -28,8 +29,13 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Takes the worker's end of a queue that the device has begun to fill; for one lane at first.
-    pub fn new(drain: CaptureDrain, rate_hz: u32, channels: u16, period_frames: usize) -> Self {
+    /// Takes the worker's end of a queue that the device has begun to fill.
+    pub fn new(drain: CaptureDrain, format: DeviceFormat, step: Step) -> Self {
+        let DeviceFormat {
+            rate_hz,
+            channels,
+            period_frames,
+        } = format;
         let period_s = period_frames as f64 / f64::from(rate_hz);
         let ceiling = (BACKLOG_S + 2.0 * period_s) * f64::from(rate_hz) * f64::from(channels);
         drain.state().set_bounds(0, ceiling as usize);
@@ -38,20 +44,20 @@ impl Capture {
         declick.start();
         Self {
             drain,
-            resampler: intake(rate_hz, 1),
+            resampler: intake(rate_hz, step),
             declick,
             mixed: Vec::with_capacity(1024),
-            lanes: 1,
+            step,
             rate_hz,
             channels,
             period_s,
         }
     }
 
-    /// The same microphone for another number of lanes.
-    pub fn with_lanes(mut self, lanes: usize) -> Self {
-        self.resampler = intake(self.rate_hz, lanes);
-        self.lanes = lanes;
+    /// The same microphone for other steps.
+    pub fn with_step(mut self, step: Step) -> Self {
+        self.resampler = intake(self.rate_hz, step);
+        self.step = step;
         self
     }
 
@@ -61,7 +67,7 @@ impl Capture {
             if self.resampler.next_frame(frames) {
                 return true;
             }
-            let (lanes, mixed, declick) = (self.lanes, &mut self.mixed, &mut self.declick);
+            let (lanes, mixed, declick) = (self.step.lanes, &mut self.mixed, &mut self.declick);
             let popped = self.drain.pop(|samples, channels, gap| {
                 if gap {
                     declick.start();
@@ -107,8 +113,8 @@ impl Capture {
     }
 }
 
-fn intake(rate_hz: u32, lanes: usize) -> ToInternal {
-    let mut resampler = ToInternal::new(rate_hz, lanes);
+fn intake(rate_hz: u32, step: Step) -> ToInternal {
+    let mut resampler = ToInternal::new(rate_hz, step);
     let reserve = (RESERVE_S * f64::from(rate_hz)) as usize;
     for pending in resampler.pending_mut() {
         pending.resize(reserve, 0.0);
@@ -129,14 +135,19 @@ fn mix_down(frame: &[f32], lanes: usize, mixed: &mut Vec<f32>) {
 mod tests {
     use std::thread;
 
-    use super::super::FRAME_SAMPLES;
     use super::super::queue::capture_queue;
+    use super::super::testing::{FRAME_SAMPLES, step};
     use super::*;
 
     #[test]
     fn uneven_deliveries_give_a_frame_each() {
         let (mut device, drain) = capture_queue(thread::current());
-        let mut capture = Capture::new(drain, 48_000, 2, 480);
+        let format = DeviceFormat {
+            rate_hz: 48_000,
+            channels: 2,
+            period_frames: 480,
+        };
+        let mut capture = Capture::new(drain, format, step(1));
         let mut frame = [vec![0.0; FRAME_SAMPLES]];
         for samples in [419, 541, 480].repeat(5) {
             device.push(&vec![0.1; 2 * samples], 2);

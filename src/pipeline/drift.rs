@@ -125,8 +125,8 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::FRAME_SAMPLES;
     use super::super::rate::ToDevice;
+    use super::super::testing::{FRAME_SAMPLES, step};
     use super::*;
 
     const RATE_HZ: f64 = 48_000.0;
@@ -218,7 +218,7 @@ mod tests {
     fn a_tone_stays_pure_while_the_ratio_moves() {
         for ppm in [300.0, -300.0] {
             let omega = TAU * 1000.0 / RATE_HZ;
-            let mut resampler = ToDevice::new(RATE_HZ as u32, 1);
+            let mut resampler = ToDevice::new(RATE_HZ as u32, step(1));
             // The first frame comes out shorter, by the delay.
             resampler.process(&[vec![0.0; FRAME_SAMPLES]], 1.0);
             let (mut output, mut n) = (Vec::new(), 0);

@@ -22,6 +22,7 @@ pub struct Gauges {
     pub output_dbfs: Gauge,
     pub reduction_db: Gauge,
     pub latency_ms: Gauge,
+    pub frame_ms: Gauge,
     pub drift_ppm: Gauge,
     pub worker_time: Histogram,
 }
@@ -41,6 +42,7 @@ impl Default for Gauges {
             output_dbfs: Gauge::new(crate::dsp::level::FLOOR_DB as f32),
             reduction_db: Gauge::new(0.0),
             latency_ms: Gauge::new(0.0),
+            frame_ms: Gauge::new(0.0),
             drift_ppm: Gauge::new(0.0),
             worker_time: Histogram::default(),
         }

@@ -17,7 +17,7 @@ use super::recorder::Recorder;
 use super::settings::{Settings, Sound};
 use super::stats::{Snapshot, State};
 use super::worker::{Command, Tuning, Worker};
-use super::{Corruption, FRAME_SAMPLES, RealtimeHook};
+use super::{Corruption, RealtimeHook};
 use crate::model::denormals::flush_denormals;
 
 /// How long the last audio may take to be played.
@@ -179,6 +179,7 @@ impl PipelineHandle {
             latency_ms: gauges.latency_ms.get(),
             worker_p50_ms: gauges.worker_time.quantile_ms(0.5),
             worker_p99_ms: gauges.worker_time.quantile_ms(0.99),
+            frame_ms: gauges.frame_ms.get(),
             frames: gauges.frames.load(Relaxed),
             deadline_misses: gauges.deadline_misses.load(Relaxed),
             load: gauges.level.get(),
@@ -300,22 +301,16 @@ fn work(
     worker.run();
 }
 
-/// Models whose frames and delays fit the pipeline and each other.
+/// Models whose frames and delays fit each other.
 fn checked(models: Models) -> Result<Models> {
-    let delay = |make: &Denoiser| -> Result<usize> {
-        let stream = make();
-        ensure!(
-            stream.frame_samples() == FRAME_SAMPLES,
-            "the model's frames have {} samples, live audio needs {FRAME_SAMPLES}",
-            stream.frame_samples()
-        );
-        Ok(stream.delay_samples())
-    };
-    let full = delay(&models.full)?;
     if let Some(light) = &models.light {
+        let timing = |make: &Denoiser| {
+            let stream = make();
+            (stream.frame_samples(), stream.delay_samples())
+        };
         ensure!(
-            delay(light)? == full,
-            "the light model delays the sound by more or less than the full one"
+            timing(light) == timing(&models.full),
+            "the light model's frames are longer or shorter than those of the full one"
         );
     }
     Ok(models)

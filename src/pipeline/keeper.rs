@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
+use super::DeviceFormat;
 use super::backend::{
     Backend, DeviceChoice, DeviceError, DeviceErrorKind, Direction, OpenStream, StreamEvent,
     StreamEventKind, StreamWish,
 };
-use super::capture::Capture;
 use super::gauges::Gauges;
 use super::handle::WorkerLink;
-use super::playback::Playback;
 use super::queue::{QueueState, capture_queue, playback_queue};
 use super::settings::Settings;
 use super::stats::{DeviceStatus, State};
@@ -241,9 +240,8 @@ impl Keeper {
                 let stream = self.backend.open_input(&choice, &wish, capture, events)?;
                 check(&stream)?;
                 let queue = Arc::clone(drain.state());
-                let capture =
-                    Capture::new(drain, stream.rate_hz, stream.channels, stream.period_frames);
-                self.worker.send(Command::Capture(Some(capture)));
+                let opened = Some((drain, DeviceFormat::from(&stream)));
+                self.worker.send(Command::Capture(opened));
                 (stream, queue)
             }
             Direction::Output => {
@@ -251,9 +249,8 @@ impl Keeper {
                 let stream = self.backend.open_output(&choice, &wish, playback, events)?;
                 check(&stream)?;
                 let queue = Arc::clone(feed.state());
-                let playback =
-                    Playback::new(feed, stream.rate_hz, stream.channels, stream.period_frames);
-                self.worker.send(Command::Playback(Some(playback)));
+                let opened = Some((feed, DeviceFormat::from(&stream)));
+                self.worker.send(Command::Playback(opened));
                 (stream, queue)
             }
         };

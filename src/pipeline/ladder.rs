@@ -6,20 +6,19 @@
 
 use super::stats::Level;
 
-/// Frames per second.
-const SECOND: u32 = 100;
 /// So many missed deadlines within a second are an overload.
 const MISSES: u32 = 10;
 /// Quiet time before the first trial.
-const FIRST_REST: u32 = 5 * SECOND;
-const LONGEST_REST: u32 = 60 * SECOND;
+const FIRST_REST_S: u32 = 5;
+const LONGEST_REST_S: u32 = 60;
 /// A step up that has lasted this long was no failure.
-const PROVEN: u32 = 20 * SECOND;
+const PROVEN_S: u32 = 20;
 
-/// State of the ladder; time is counted in frames of 10 ms.
+/// State of the ladder; time is counted in frames.
 #[derive(Clone, Debug)]
 pub struct Ladder {
     has_light: bool,
+    frames_per_s: u32,
     level: Level,
     /// Leaks one miss per tenth of a second.
     misses: u32,
@@ -29,36 +28,39 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// A ladder with or without a light model; starts with the full one.
-    pub fn new(has_light: bool) -> Self {
+    /// A ladder with or without a light model, for so many frames per second (at least ten); starts with the full
+    /// model.
+    pub fn new(has_light: bool, frames_per_s: u32) -> Self {
         Self {
             has_light,
+            frames_per_s,
             level: Level::Full,
             misses: 0,
             frames: 0,
-            since_change: PROVEN,
-            rest: FIRST_REST,
+            since_change: PROVEN_S * frames_per_s,
+            rest: FIRST_REST_S * frames_per_s,
         }
     }
 
     /// Takes whether the next frame missed its deadline and says what to run after it.
     pub fn observe(&mut self, missed: bool) -> Level {
+        let proven = PROVEN_S * self.frames_per_s;
         self.since_change = self.since_change.saturating_add(1);
         self.frames += 1;
-        if self.frames == SECOND / MISSES {
+        if self.frames == self.frames_per_s / MISSES {
             self.frames = 0;
             self.misses = self.misses.saturating_sub(1);
         }
         self.misses += u32::from(missed);
         if self.misses >= MISSES && self.level != Level::Bypass {
-            if self.since_change < PROVEN {
-                self.rest = (2 * self.rest).min(LONGEST_REST);
+            if self.since_change < proven {
+                self.rest = (2 * self.rest).min(LONGEST_REST_S * self.frames_per_s);
             }
             self.change(self.below());
         } else if self.level != Level::Full && self.misses == 0 && self.since_change >= self.rest {
             self.change(self.above());
-        } else if self.level == Level::Full && self.since_change >= PROVEN {
-            self.rest = FIRST_REST;
+        } else if self.level == Level::Full && self.since_change >= proven {
+            self.rest = FIRST_REST_S * self.frames_per_s;
         }
         self.level
     }
@@ -90,28 +92,30 @@ impl Ladder {
 mod tests {
     use super::*;
 
+    const SECOND: u32 = 100;
+
     fn run(ladder: &mut Ladder, frames: u32, missed: impl Fn(u32) -> bool) -> Level {
         (0..frames).fold(Level::Full, |_, n| ladder.observe(missed(n)))
     }
 
     #[test]
     fn rare_misses_change_nothing() {
-        let mut ladder = Ladder::new(true);
+        let mut ladder = Ladder::new(true, SECOND);
         assert_eq!(run(&mut ladder, 100_000, |n| n % 20 == 0), Level::Full);
     }
 
     #[test]
     fn sustained_misses_lead_down_step_by_step() {
-        let mut ladder = Ladder::new(true);
+        let mut ladder = Ladder::new(true, SECOND);
         assert_eq!(run(&mut ladder, 12, |_| true), Level::Light);
         assert_eq!(run(&mut ladder, 12, |_| true), Level::Bypass);
-        let mut without_light = Ladder::new(false);
+        let mut without_light = Ladder::new(false, SECOND);
         assert_eq!(run(&mut without_light, 12, |_| true), Level::Bypass);
     }
 
     #[test]
     fn comes_back_after_a_rest() {
-        let mut ladder = Ladder::new(false);
+        let mut ladder = Ladder::new(false, SECOND);
         run(&mut ladder, 12, |_| true);
         assert_eq!(run(&mut ladder, 4 * SECOND, |_| false), Level::Bypass);
         assert_eq!(run(&mut ladder, 2 * SECOND, |_| false), Level::Full);
@@ -120,7 +124,7 @@ mod tests {
     #[test]
     fn lasting_overload_is_tried_ever_more_rarely() {
         // The full model always misses, bypass never.
-        let mut ladder = Ladder::new(false);
+        let mut ladder = Ladder::new(false, SECOND);
         let mut level = Level::Full;
         let mut changes = 0;
         for _ in 0..3600 * SECOND {

@@ -11,14 +11,14 @@
 
 use std::time::Duration;
 
+use super::Corruption;
 use super::denoise::Denoise;
 use super::ramp::Ramp;
 use super::settings::Sound;
 use super::stats::Level;
-use super::{Corruption, FRAME_SAMPLES};
 
-/// Frames that a model hears before it is heard: 100 ms.
-const WARM_UP_FRAMES: usize = 10;
+/// How long a model hears before it is heard.
+const WARM_UP_S: f64 = 0.1;
 /// Quieter samples are digital silence; dither of 16 bits is louder.
 const SILENCE: f32 = 1e-6;
 /// No sound is 24 dB above full scale.
@@ -33,6 +33,9 @@ pub struct Lane {
     tiers: Vec<Tier>,
     active: Option<usize>,
     delay: Vec<f32>,
+    /// Length of a frame.
+    frame_s: f64,
+    warm_up_frames: usize,
     silent_frames: u64,
     idle_frames: u64,
     corrupted: Vec<f32>,
@@ -73,14 +76,16 @@ impl Powers {
 }
 
 impl Lane {
-    /// A lane of the given models, which must all delay equally.
+    /// A lane of the given models, which must all delay equally; the first one's frames are the lane's.
     pub fn new(models: Vec<Box<dyn Denoise>>, sound: &Sound, idle_after: Duration) -> Self {
-        let delay = models.first().map_or(0, |model| model.delay_samples());
+        let measure = |model: &Box<dyn Denoise>| (model.frame_samples(), model.delay_samples());
+        let (frame, delay) = models.first().map_or((0, 0), measure);
+        let frame_s = frame as f64 / f64::from(crate::SAMPLE_RATE_HZ);
         let tier = |model| Tier {
             model,
             share: Ramp::new(0.0),
             heard: 0,
-            output: vec![0.0; FRAME_SAMPLES],
+            output: vec![0.0; frame],
         };
         let mut lane = Self {
             gain: Ramp::new(amplitude(sound.input_gain_db)),
@@ -88,11 +93,13 @@ impl Lane {
             corruption: None,
             tiers: models.into_iter().map(tier).collect(),
             active: None,
-            delay: Vec::with_capacity(delay + FRAME_SAMPLES),
+            delay: Vec::with_capacity(delay + frame),
+            frame_s,
+            warm_up_frames: (WARM_UP_S / frame_s).ceil() as usize,
             silent_frames: 0,
             idle_frames: 0,
-            corrupted: vec![0.0; FRAME_SAMPLES],
-            dry: vec![0.0; FRAME_SAMPLES],
+            corrupted: vec![0.0; frame],
+            dry: vec![0.0; frame],
         };
         lane.delay.resize(delay, 0.0);
         lane.set_idle_after(idle_after);
@@ -100,7 +107,7 @@ impl Lane {
         let wet = wet_share(sound);
         if let Some(tier) = lane.tiers.first_mut().filter(|_| wet > 0.0) {
             tier.share = Ramp::new(wet);
-            tier.heard = WARM_UP_FRAMES;
+            tier.heard = lane.warm_up_frames;
             lane.active = Some(0);
         }
         lane
@@ -123,7 +130,7 @@ impl Lane {
 
     /// How long a digital silence must last for the models to rest.
     pub fn set_idle_after(&mut self, silence: Duration) {
-        self.idle_frames = (silence.as_millis() / 10) as u64;
+        self.idle_frames = (silence.as_secs_f64() / self.frame_s) as u64;
     }
 
     /// Whether the models rest because there is nothing to clean.
@@ -144,8 +151,8 @@ impl Lane {
         let captured = mean_square(frame);
         self.prepare_source(frame, sound);
         self.delay.extend_from_slice(frame);
-        self.dry.copy_from_slice(&self.delay[..FRAME_SAMPLES]);
-        self.delay.drain(..FRAME_SAMPLES);
+        self.dry.copy_from_slice(&self.delay[..frame.len()]);
+        self.delay.drain(..frame.len());
         let dry = mean_square(&self.dry);
         self.run_models(frame, sound, level);
 
@@ -200,7 +207,7 @@ impl Lane {
             Level::Bypass => None,
         };
         let idle = self.idle();
-        let ready = wanted.is_none_or(|n| self.tiers[n].heard >= WARM_UP_FRAMES || idle);
+        let ready = wanted.is_none_or(|n| self.tiers[n].heard >= self.warm_up_frames || idle);
         if ready {
             self.active = wanted;
         }
@@ -250,7 +257,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::super::Mode;
-    use super::super::testing::{roughness, sine};
+    use super::super::testing::{FRAME_SAMPLES, roughness, sine};
     use super::*;
 
     /// Takes everything down by `gain`, one frame later, and counts its work.

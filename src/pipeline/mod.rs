@@ -34,15 +34,46 @@ pub use backend::{
     Backend, DeviceChoice, DeviceError, DeviceErrorKind, DeviceInfo, Direction, OpenStream,
     StreamEvent, StreamEventKind, StreamHandle, StreamWish,
 };
-pub use denoise::{Denoise, ModelLoader, Models};
+pub use denoise::{Denoise, Denoiser, ModelLoader, Models};
 pub use handle::PipelineHandle;
 pub use mode::Mode;
 pub use queue::{CaptureSide, PlaybackSide};
 pub use settings::{Settings, Sound};
 pub use stats::{DeviceStatus, Level, RecordingStatus, Snapshot, State};
 
-/// Samples per frame at 48 kHz: 10 ms.
-const FRAME_SAMPLES: usize = 480;
+/// How a device delivers or takes sound.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct DeviceFormat {
+    rate_hz: u32,
+    channels: u16,
+    /// Samples per channel of a callback.
+    period_frames: usize,
+}
+
+impl From<&OpenStream> for DeviceFormat {
+    fn from(stream: &OpenStream) -> Self {
+        Self {
+            rate_hz: stream.rate_hz,
+            channels: stream.channels,
+            period_frames: stream.period_frames,
+        }
+    }
+}
+
+/// What the worker does in one step: a frame of each lane, as long as the model wants it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Step {
+    lanes: usize,
+    /// At 48 kHz.
+    frame_samples: usize,
+}
+
+impl Step {
+    /// Length of a frame.
+    fn seconds(self) -> f64 {
+        self.frame_samples as f64 / f64::from(crate::SAMPLE_RATE_HZ)
+    }
+}
 
 /// Asks the system to run the calling thread with real-time priority; an error says why it does
 /// not, and is logged once.

@@ -1,4 +1,4 @@
-//! The worker's outlet: from frames of 480 at 48 kHz to the playback device's samples and clock.
+//! The worker's outlet: from frames at 48 kHz to the playback device's samples and clock.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -8,16 +8,14 @@ use super::cushion::Cushion;
 use super::drift::DriftControl;
 use super::queue::{PlaybackFeed, QueueState};
 use super::rate::ToDevice;
+use super::{DeviceFormat, Step};
 
 /// Audio kept beyond what the callbacks take at once: their jitter.
 const MARGIN_S: f64 = 0.005;
-/// What is kept for a frame that comes late. The device takes whole periods, so less than a frame would be of no
-/// use; the millisecond beyond it is what a bent ratio may leave out.
-const LATE_FRAME_S: f64 = FRAME_S + 0.001;
+/// What is kept beside a frame that may come late: what a bent ratio may leave out.
+const BENT_S: f64 = 0.001;
 /// Audio above the target that is not yet worth a cut, beside one step of the worker.
 const SLACK_S: f64 = 0.02;
-/// Length of the worker's frame.
-const FRAME_S: f64 = 0.01;
 
 /// An open speaker as the worker sees it.
 pub struct Playback {
@@ -29,7 +27,7 @@ pub struct Playback {
     /// Underruns and dropped samples when the level was last known to be undisturbed.
     disturbances: u64,
     interleaved: Vec<f32>,
-    lanes: usize,
+    step: Step,
     rate_hz: u32,
     channels: usize,
     period_s: f64,
@@ -40,17 +38,22 @@ pub struct Playback {
 }
 
 impl Playback {
-    /// Takes the worker's end of a queue that the device has begun to empty; for one lane at first.
-    pub fn new(feed: PlaybackFeed, rate_hz: u32, channels: u16, period_frames: usize) -> Self {
+    /// Takes the worker's end of a queue that the device has begun to empty.
+    pub fn new(feed: PlaybackFeed, format: DeviceFormat, step: Step) -> Self {
+        let DeviceFormat {
+            rate_hz,
+            channels,
+            period_frames,
+        } = format;
         Self {
             feed,
-            resampler: ToDevice::new(rate_hz, 1),
+            resampler: ToDevice::new(rate_hz, step),
             drift: DriftControl::default(),
             cushion: Cushion::default(),
             bend: 1.0,
             disturbances: 0,
             interleaved: Vec::new(),
-            lanes: 1,
+            step,
             rate_hz,
             channels: channels.max(1).into(),
             period_s: period_frames.max(1) as f64 / f64::from(rate_hz),
@@ -59,10 +62,10 @@ impl Playback {
         }
     }
 
-    /// The same speaker for another number of lanes.
-    pub fn with_lanes(mut self, lanes: usize) -> Self {
-        self.resampler = ToDevice::new(self.rate_hz, lanes);
-        self.lanes = lanes;
+    /// The same speaker for other steps.
+    pub fn with_step(mut self, step: Step) -> Self {
+        self.resampler = ToDevice::new(self.rate_hz, step);
+        self.step = step;
         self
     }
 
@@ -75,11 +78,13 @@ impl Playback {
 
     fn set_bounds(&mut self) {
         let [wanted_s, capture_period_s] = self.asked_s;
-        let step = capture_period_s.max(FRAME_S);
+        let frame_s = self.step.seconds();
+        let step = capture_period_s.max(frame_s);
         // Between two steps of the worker the device takes so much.
         let taken = (step / self.period_s - 1e-6).ceil().max(1.0) * self.period_s;
-        let cushion_s = f64::from(self.cushion.frames()) * FRAME_S;
-        let target = wanted_s.max(taken + LATE_FRAME_S) + cushion_s;
+        let cushion_s = f64::from(self.cushion.frames()) * frame_s;
+        // The device takes whole periods: less than a frame for one that comes late would be of no use.
+        let target = wanted_s.max(taken + frame_s + BENT_S) + cushion_s;
         let ceiling = target + step + SLACK_S;
         let always = target.max(step + self.period_s + MARGIN_S + cushion_s);
         self.enough_s = target + RESERVE_S..=always + RESERVE_S;
@@ -95,13 +100,14 @@ impl Playback {
         self.interleaved.clear();
         for n in 0..count {
             for channel in 0..self.channels {
-                self.interleaved.push(match (self.lanes, self.channels) {
-                    (1, _) if channel < 2 => samples[n],
-                    (2, 1) => 0.5 * (samples[n] + samples[count + n]),
-                    (2, _) if channel < 2 => samples[channel * count + n],
-                    // Centre, bass and rear speakers stay silent.
-                    _ => 0.0,
-                });
+                self.interleaved
+                    .push(match (self.step.lanes, self.channels) {
+                        (1, _) if channel < 2 => samples[n],
+                        (2, 1) => 0.5 * (samples[n] + samples[count + n]),
+                        (2, _) if channel < 2 => samples[channel * count + n],
+                        // Centre, bass and rear speakers stay silent.
+                        _ => 0.0,
+                    });
             }
         }
         self.feed.push(&self.interleaved, self.channels);

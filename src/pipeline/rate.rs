@@ -9,15 +9,15 @@ use rubato::{
     WindowFunction,
 };
 
-use super::{FRAME_SAMPLES, drift};
+use super::{Step, drift};
 use crate::SAMPLE_RATE_HZ;
 
 const TAPS: usize = 64;
 
-/// Gathers device samples into frames of 480 at 48 kHz.
+/// Gathers device samples into frames at 48 kHz.
 pub struct ToInternal {
     engine: Option<Async<f32>>,
-    lanes: usize,
+    step: Step,
     /// Input of each lane, waiting for a whole frame.
     pending: Vec<Vec<f32>>,
     /// Lane after lane, as rubato wants it.
@@ -27,19 +27,23 @@ pub struct ToInternal {
 }
 
 impl ToInternal {
-    /// For `lanes` channels at `rate_hz`, above 0; at 48 kHz samples pass unchanged.
-    pub fn new(rate_hz: u32, lanes: usize) -> Self {
+    /// From `rate_hz`, above 0; at 48 kHz samples pass unchanged.
+    pub fn new(rate_hz: u32, step: Step) -> Self {
+        let Step {
+            lanes,
+            frame_samples,
+        } = step;
         let engine = (rate_hz != SAMPLE_RATE_HZ)
-            .then(|| engine(rate_hz, SAMPLE_RATE_HZ, lanes, FixedAsync::Output));
+            .then(|| engine(rate_hz, SAMPLE_RATE_HZ, step, FixedAsync::Output));
         let most = engine
             .as_ref()
-            .map_or(FRAME_SAMPLES, Async::input_frames_max);
+            .map_or(frame_samples, Async::input_frames_max);
         Self {
             engine,
-            lanes,
+            step,
             pending: vec![Vec::with_capacity(8 * most); lanes],
             input: vec![0.0; most * lanes],
-            output: vec![0.0; FRAME_SAMPLES * lanes],
+            output: vec![0.0; frame_samples * lanes],
             rate_hz,
         }
     }
@@ -63,10 +67,14 @@ impl ToInternal {
 
     /// Fills the next frame of each lane if enough samples wait.
     pub fn next_frame(&mut self, frames: &mut [Vec<f32>]) -> bool {
+        let Step {
+            lanes,
+            frame_samples,
+        } = self.step;
         let needed = self
             .engine
             .as_ref()
-            .map_or(FRAME_SAMPLES, Async::input_frames_next);
+            .map_or(frame_samples, Async::input_frames_next);
         if self.pending[0].len() < needed {
             return false;
         }
@@ -75,35 +83,35 @@ impl ToInternal {
             pending.drain(..needed);
         }
         if let Some(engine) = &mut self.engine {
-            let input = &self.input[..needed * self.lanes];
-            convert(engine, input, needed, &mut self.output, FRAME_SAMPLES);
+            let input = &self.input[..needed * lanes];
+            convert(engine, input, needed, &mut self.output, frame_samples);
         } else {
             self.output.copy_from_slice(&self.input);
         }
-        for (frame, samples) in frames.iter_mut().zip(self.output.chunks(FRAME_SAMPLES)) {
+        for (frame, samples) in frames.iter_mut().zip(self.output.chunks(frame_samples)) {
             frame.copy_from_slice(samples);
         }
         true
     }
 }
 
-/// Turns frames of 480 at 48 kHz into device samples, at a ratio that can be bent.
+/// Turns frames at 48 kHz into device samples, at a ratio that can be bent.
 pub struct ToDevice {
     engine: Async<f32>,
-    lanes: usize,
+    step: Step,
     input: Vec<f32>,
     output: Vec<f32>,
     rate_hz: u32,
 }
 
 impl ToDevice {
-    /// For `lanes` channels to `rate_hz`, above 0.
-    pub fn new(rate_hz: u32, lanes: usize) -> Self {
-        let engine = engine(SAMPLE_RATE_HZ, rate_hz, lanes, FixedAsync::Input);
+    /// To `rate_hz`, above 0.
+    pub fn new(rate_hz: u32, step: Step) -> Self {
+        let engine = engine(SAMPLE_RATE_HZ, rate_hz, step, FixedAsync::Input);
         Self {
-            lanes,
-            input: vec![0.0; FRAME_SAMPLES * lanes],
-            output: vec![0.0; engine.output_frames_max() * lanes],
+            step,
+            input: vec![0.0; step.frame_samples * step.lanes],
+            output: vec![0.0; engine.output_frames_max() * step.lanes],
             rate_hz,
             engine,
         }
@@ -120,17 +128,21 @@ impl ToDevice {
         self.engine
             .set_resample_ratio_relative(bend, true)
             .expect("the controller keeps the bend in bounds");
-        for (input, frame) in self.input.chunks_mut(FRAME_SAMPLES).zip(frames) {
+        let Step {
+            lanes,
+            frame_samples,
+        } = self.step;
+        for (input, frame) in self.input.chunks_mut(frame_samples).zip(frames) {
             input.copy_from_slice(frame);
         }
         let count = self.engine.output_frames_next();
-        let output = &mut self.output[..count * self.lanes];
-        convert(&mut self.engine, &self.input, FRAME_SAMPLES, output, count);
-        (&self.output[..count * self.lanes], count)
+        let output = &mut self.output[..count * lanes];
+        convert(&mut self.engine, &self.input, frame_samples, output, count);
+        (&self.output[..count * lanes], count)
     }
 }
 
-fn engine(from_hz: u32, to_hz: u32, lanes: usize, fixed: FixedAsync) -> Async<f32> {
+fn engine(from_hz: u32, to_hz: u32, step: Step, fixed: FixedAsync) -> Async<f32> {
     // The transition band is that of 64 taps at the lower rate.
     let taps = TAPS * (from_hz as usize).div_ceil(to_hz.max(1) as usize).max(1);
     let parameters = SincInterpolationParameters::new(taps, WindowFunction::BlackmanHarris2)
@@ -138,8 +150,15 @@ fn engine(from_hz: u32, to_hz: u32, lanes: usize, fixed: FixedAsync) -> Async<f3
         .interpolation(SincInterpolationType::Quadratic);
     let ratio = f64::from(to_hz) / f64::from(from_hz);
     let most = 1.0 + 1.5 * drift::MAX_BEND;
-    Async::new_sinc(ratio, most, &parameters, FRAME_SAMPLES, lanes, fixed)
-        .expect("a ratio of two positive rates")
+    Async::new_sinc(
+        ratio,
+        most,
+        &parameters,
+        step.frame_samples,
+        step.lanes,
+        fixed,
+    )
+    .expect("a ratio of two positive rates")
 }
 
 /// One step of an engine whose buffers have the lengths that it announced.
@@ -164,7 +183,7 @@ fn convert(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{sinad_db, sine};
+    use super::super::testing::{FRAME_SAMPLES, sinad_db, sine, step};
     use super::*;
 
     const RATES_HZ: [u32; 7] = [8_000, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000];
@@ -172,7 +191,7 @@ mod tests {
     #[test]
     fn a_tone_keeps_its_purity_on_the_way_in() {
         for rate_hz in RATES_HZ {
-            let mut resampler = ToInternal::new(rate_hz, 1);
+            let mut resampler = ToInternal::new(rate_hz, step(1));
             let mut frames = vec![vec![0.0; FRAME_SAMPLES]];
             let mut output = Vec::new();
             for chunk in sine(1000.0, f64::from(rate_hz), rate_hz as usize / 2).chunks(117) {
@@ -190,7 +209,7 @@ mod tests {
     #[test]
     fn a_tone_keeps_its_purity_on_the_way_out_of_each_lane() {
         for rate_hz in RATES_HZ {
-            let mut resampler = ToDevice::new(rate_hz, 2);
+            let mut resampler = ToDevice::new(rate_hz, step(2));
             let mut outputs = [Vec::new(), Vec::new()];
             let tones = [1000.0, 1500.0];
             let inputs = tones.map(|hz| sine(hz, 48_000.0, 24_000));

@@ -18,12 +18,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 
+use super::interleave;
 use super::stats::RecordingStatus;
-use super::{FRAME_SAMPLES, interleave};
 use crate::SAMPLE_RATE_HZ;
 
-/// Frames of 10 ms that the disk may be behind: 5 s.
-const QUEUE_FRAMES: usize = 500;
+/// How many samples the disk may be behind: 5 s.
+const QUEUE_SAMPLES: usize = 5 * SAMPLE_RATE_HZ as usize;
+/// Samples that go into one file: 10 ms.
+const BLOCK_SAMPLES: usize = SAMPLE_RATE_HZ as usize / 100;
 /// How often the recorder looks for frames.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -40,7 +42,7 @@ pub struct Recorder {
 #[derive(Debug, Default)]
 struct Status {
     shown: Mutex<RecordingStatus>,
-    dropped_frames: AtomicU64,
+    dropped_samples: AtomicU64,
 }
 
 /// The worker's end of a recording.
@@ -76,7 +78,8 @@ impl Recorder {
     /// How it goes.
     pub fn status(&self) -> RecordingStatus {
         let mut status = self.status.shown().clone();
-        status.dropped_ms = self.status.dropped_frames.load(Relaxed) * 10;
+        status.dropped_ms =
+            self.status.dropped_samples.load(Relaxed) * 1000 / u64::from(SAMPLE_RATE_HZ);
         status
     }
 
@@ -103,12 +106,11 @@ impl Status {
 
 impl RecorderFeed {
     fn new(channels: u16, status: Arc<Status>) -> (Self, rtrb::Consumer<f32>) {
-        // Whole frames: none is torn by the end of the ring.
-        let frame = FRAME_SAMPLES * usize::from(channels);
-        let (ring, recorder) = rtrb::RingBuffer::new(QUEUE_FRAMES * frame);
+        let channels = usize::from(channels);
+        let (ring, recorder) = rtrb::RingBuffer::new(QUEUE_SAMPLES * channels);
         let feed = Self {
             ring,
-            interleaved: Vec::with_capacity(frame),
+            interleaved: Vec::with_capacity(BLOCK_SAMPLES * channels),
             status,
         };
         (feed, recorder)
@@ -120,14 +122,15 @@ impl RecorderFeed {
         interleave(lanes, &mut self.interleaved);
         // A recorder that has ended has said why.
         if self.ring.push_entire_slice(&self.interleaved).is_err() && !self.ring.is_abandoned() {
-            self.status.dropped_frames.fetch_add(1, Relaxed);
+            let samples = lanes.first().map_or(0, Vec::len) as u64;
+            self.status.dropped_samples.fetch_add(samples, Relaxed);
         }
     }
 }
 
 fn record(tape: &mut Tape, ring: &mut rtrb::Consumer<f32>, status: &Status) -> Result<()> {
-    let frame_samples = FRAME_SAMPLES * usize::from(tape.spec.channels);
-    let mut frames = 0u64;
+    let channels = usize::from(tape.spec.channels);
+    let mut samples = 0u64;
     let mut flushed = Instant::now();
     status.shown().path.clone_from(&tape.path);
     loop {
@@ -135,12 +138,12 @@ fn record(tape: &mut Tape, ring: &mut rtrb::Consumer<f32>, status: &Status) -> R
         let ended = ring.is_abandoned();
         if let Ok(chunk) = ring.read_chunk(ring.slots()) {
             let (first, second) = chunk.as_slices();
-            for frame in [first, second]
+            for block in [first, second]
                 .into_iter()
-                .flat_map(|part| part.chunks(frame_samples))
+                .flat_map(|part| part.chunks(BLOCK_SAMPLES * channels))
             {
-                tape.write(frame)?;
-                frames += 1;
+                tape.write(block)?;
+                samples += (block.len() / channels) as u64;
             }
             chunk.commit_all();
         }
@@ -152,7 +155,7 @@ fn record(tape: &mut Tape, ring: &mut rtrb::Consumer<f32>, status: &Status) -> R
             flushed = Instant::now();
             let mut shown = status.shown();
             shown.path.clone_from(&tape.path);
-            shown.seconds = frames as f64 * FRAME_SAMPLES as f64 / f64::from(SAMPLE_RATE_HZ);
+            shown.seconds = samples as f64 / f64::from(SAMPLE_RATE_HZ);
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -260,7 +263,7 @@ mod tests {
     use super::*;
 
     fn frame(value: f32) -> Vec<Vec<f32>> {
-        vec![vec![value; FRAME_SAMPLES]]
+        vec![vec![value; BLOCK_SAMPLES]]
     }
 
     fn samples(path: &Path) -> Vec<i16> {
@@ -273,7 +276,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("talk.wav");
         std::fs::write(&path, "mine").unwrap();
-        let limit = 2 * FRAME_SAMPLES as u64 * BYTES_PER_SAMPLE;
+        let limit = 2 * BLOCK_SAMPLES as u64 * BYTES_PER_SAMPLE;
         let (recorder, mut feed) = Recorder::start(&path, 1, limit).unwrap();
         for n in 0..5 {
             feed.write(&frame(n as f32 / 10.0));
@@ -284,8 +287,8 @@ mod tests {
         let mut all = Vec::new();
         for number in 1..=3 {
             let part = samples(&folder.path().join(format!("talk.{number:04}.wav")));
-            assert!(part.len() <= 2 * FRAME_SAMPLES);
-            all.extend(part.iter().step_by(FRAME_SAMPLES).copied());
+            assert!(part.len() <= 2 * BLOCK_SAMPLES);
+            all.extend(part.iter().step_by(BLOCK_SAMPLES).copied());
         }
         assert_eq!(all, [0, 3277, 6554, 9830, 13107]);
     }
@@ -304,11 +307,11 @@ mod tests {
         std::thread::sleep(Duration::from_millis(100));
         // What a program killed now would leave behind.
         let found = samples(&path);
-        assert!(found.len() >= 50 * FRAME_SAMPLES, "{}", found.len());
+        assert!(found.len() >= 50 * BLOCK_SAMPLES, "{}", found.len());
         assert_eq!(found[0], i16::MAX, "too loud is limited, not wrapped");
         drop(feed);
         recorder.finish().unwrap();
-        assert_eq!(samples(&path).len(), 51 * FRAME_SAMPLES);
+        assert_eq!(samples(&path).len(), 51 * BLOCK_SAMPLES);
     }
 
     #[test]
@@ -326,21 +329,24 @@ mod tests {
         assert!(format!("{error:#}").contains("/dev/full"), "{error:#}");
         // The worker goes on, also after as much as would have fitted in between.
         drop(ring);
-        for _ in 0..2 * QUEUE_FRAMES {
+        for _ in 0..2 * QUEUE_SAMPLES / BLOCK_SAMPLES {
             feed.write(&frame(0.1));
         }
-        assert_eq!(status.dropped_frames.load(Relaxed), 0);
+        assert_eq!(status.dropped_samples.load(Relaxed), 0);
     }
 
     #[test]
     fn a_disk_that_does_not_follow_costs_frames_and_says_how_many() {
         let status = Arc::new(Status::default());
         let (mut feed, ring) = RecorderFeed::new(2, Arc::clone(&status));
-        let stereo = vec![vec![0.1; FRAME_SAMPLES]; 2];
-        for _ in 0..QUEUE_FRAMES + 7 {
+        let stereo = vec![vec![0.1; BLOCK_SAMPLES]; 2];
+        for _ in 0..QUEUE_SAMPLES / BLOCK_SAMPLES + 7 {
             feed.write(&stereo);
         }
-        assert_eq!(status.dropped_frames.load(Relaxed), 7);
+        assert_eq!(
+            status.dropped_samples.load(Relaxed),
+            7 * BLOCK_SAMPLES as u64
+        );
         drop(ring);
     }
 }

@@ -28,9 +28,11 @@ pub struct Snapshot {
     pub reduction_db: f32,
     /// From microphone to speaker, without what the audio server adds.
     pub latency_ms: f32,
-    /// Worker time per 10 ms frame, over about the last two minutes.
+    /// Worker time per frame, over the last 12,000 or so.
     pub worker_p50_ms: f32,
     pub worker_p99_ms: f32,
+    /// Length of a frame.
+    pub frame_ms: f32,
     /// Frames processed: stands still when the worker hangs.
     pub frames: u64,
     pub deadline_misses: u64,

@@ -2,6 +2,19 @@
 
 use std::f64::consts::TAU;
 
+use super::Step;
+
+/// Samples per frame at 48 kHz: 10 ms.
+pub const FRAME_SAMPLES: usize = 480;
+
+/// Frames of 10 ms for so many lanes.
+pub fn step(lanes: usize) -> Step {
+    Step {
+        lanes,
+        frame_samples: FRAME_SAMPLES,
+    }
+}
+
 /// A sine of amplitude 0.5.
 pub fn sine(frequency_hz: f64, rate_hz: f64, samples: usize) -> Vec<f32> {
     (0..samples)

@@ -12,28 +12,28 @@ use super::gauges::Gauges;
 use super::ladder::Ladder;
 use super::lane::{Lane, Powers};
 use super::playback::Playback;
-use super::queue::QueueState;
+use super::queue::{CaptureDrain, PlaybackFeed, QueueState};
 use super::recorder::RecorderFeed;
 use super::settings::Sound;
 use super::stats::Level;
-use super::{Corruption, FRAME_SAMPLES};
+use super::{Corruption, DeviceFormat, Step};
 use crate::dsp::level::FLOOR_DB;
 
-/// A frame must be done before the next one is complete.
-const DEADLINE: Duration = Duration::from_millis(10);
 /// Looks for commands at least this often; captured audio and commands wake it.
 const NAP: Duration = Duration::from_millis(200);
+/// How often the queue is looked at while its rest is played.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Frames in one go after which the gauges are updated.
 const REPORT_FRAMES: usize = 10;
-/// How long the levels are averaged, in frames.
-const LEVEL_FRAMES: f32 = 30.0;
+/// How long the levels are averaged.
+const LEVEL_S: f64 = 0.3;
 
 /// What the worker is told, between two frames.
 pub enum Command {
     /// The microphone is open, or gone.
-    Capture(Option<Capture>),
+    Capture(Option<(CaptureDrain, DeviceFormat)>),
     /// The speaker is open, or gone.
-    Playback(Option<Playback>),
+    Playback(Option<(PlaybackFeed, DeviceFormat)>),
     Tuning(Tuning),
     Corruption(Vec<Corruption>),
     /// Records what was captured.
@@ -61,6 +61,7 @@ pub struct Worker {
     gauges: Arc<Gauges>,
     models: Models,
     tuning: Tuning,
+    step: Step,
     lanes: Vec<Lane>,
     frames: Vec<Vec<f32>>,
     capture: Option<Capture>,
@@ -84,12 +85,18 @@ impl Worker {
         models: Models,
         tuning: Tuning,
     ) -> Self {
+        let step = Step {
+            lanes: tuning.lanes,
+            frame_samples: (models.full)().frame_samples(),
+        };
+        let frames_per_s = (1.0 / step.seconds()) as u32;
         let mut worker = Self {
-            ladder: Ladder::new(models.light.is_some()),
+            ladder: Ladder::new(models.light.is_some(), frames_per_s),
             commands,
             gauges,
             models,
             tuning,
+            step,
             lanes: Vec::new(),
             frames: Vec::new(),
             capture: None,
@@ -103,6 +110,7 @@ impl Worker {
             capture_losses: Losses::default(),
             playback_losses: Losses::default(),
         };
+        worker.gauges.frame_ms.set(step.seconds() as f32 * 1e3);
         worker.make_lanes();
         worker
     }
@@ -122,7 +130,7 @@ impl Worker {
             while let Some(capture) = &mut self.capture
                 && capture.next_frame(&mut self.frames)
             {
-                self.step();
+                self.process();
                 frames += 1;
                 if frames % REPORT_FRAMES == 0 {
                     // A worker that cannot keep up never finishes, and must show it.
@@ -141,12 +149,14 @@ impl Worker {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Capture(capture) => {
-                self.capture = capture.map(|capture| capture.with_lanes(self.tuning.lanes));
+                self.capture =
+                    capture.map(|(drain, format)| Capture::new(drain, format, self.step));
                 self.capture_losses = Losses::default();
                 self.set_queue();
             }
             Command::Playback(playback) => {
-                self.playback = playback.map(|playback| playback.with_lanes(self.tuning.lanes));
+                self.playback =
+                    playback.map(|(feed, format)| Playback::new(feed, format, self.step));
                 self.playback_losses = Losses::default();
                 self.set_queue();
             }
@@ -168,13 +178,14 @@ impl Worker {
         let lanes_change = tuning.lanes != self.tuning.lanes;
         self.tuning = tuning;
         if lanes_change {
+            self.step.lanes = tuning.lanes;
             self.make_lanes();
-            let lanes = tuning.lanes;
-            self.capture = self.capture.take().map(|capture| capture.with_lanes(lanes));
+            let step = self.step;
+            self.capture = self.capture.take().map(|capture| capture.with_step(step));
             self.playback = self
                 .playback
                 .take()
-                .map(|playback| playback.with_lanes(lanes));
+                .map(|playback| playback.with_step(step));
         }
         for lane in &mut self.lanes {
             lane.set_idle_after(tuning.idle_after);
@@ -183,21 +194,21 @@ impl Worker {
     }
 
     fn make_lanes(&mut self) {
+        let frame = vec![0.0; self.step.frame_samples];
         let old = std::mem::take(&mut self.lanes);
         let mut corruption = old.into_iter().map(Lane::into_corruption);
         for _ in 0..self.tuning.lanes {
             let makers = std::iter::once(&self.models.full).chain(&self.models.light);
             let mut streams: Vec<_> = makers.map(|make| make()).collect();
             for stream in &mut streams {
-                let silence = [0.0; FRAME_SAMPLES];
-                stream.process(&silence, &mut [0.0; FRAME_SAMPLES]);
+                stream.process(&frame, &mut frame.clone());
                 stream.reset();
             }
             let mut lane = Lane::new(streams, &self.tuning.sound, self.tuning.idle_after);
             lane.set_corruption(corruption.next().flatten());
             self.lanes.push(lane);
         }
-        self.frames = vec![vec![0.0; FRAME_SAMPLES]; self.tuning.lanes];
+        self.frames = vec![frame; self.tuning.lanes];
     }
 
     fn set_queue(&mut self) {
@@ -211,7 +222,7 @@ impl Worker {
     }
 
     /// One frame of each lane: from microphone to speaker and recordings.
-    fn step(&mut self) {
+    fn process(&mut self) {
         let start = Instant::now();
         if let Some(raw) = &mut self.record_raw {
             raw.write(&self.frames);
@@ -222,7 +233,8 @@ impl Worker {
         for (lane, frame) in self.lanes.iter_mut().zip(&mut self.frames) {
             powers.add(lane.process(frame, &self.tuning.sound, level));
         }
-        self.powers.approach(powers, 1.0 / LEVEL_FRAMES);
+        let share = self.step.seconds() / LEVEL_S;
+        self.powers.approach(powers, share as f32);
         if let Some(record) = &mut self.record {
             record.write(&self.frames);
         }
@@ -230,7 +242,8 @@ impl Worker {
             playback.push(&self.frames);
         }
         let taken = start.elapsed();
-        let missed = taken > DEADLINE;
+        // It must be done before the next one is complete.
+        let missed = taken.as_secs_f64() > self.step.seconds();
         self.level = self.ladder.observe(missed);
         let gauges = &self.gauges;
         gauges.worker_time.add(taken.as_secs_f32() * 1e6);
@@ -278,18 +291,18 @@ impl Worker {
     /// Gets what the models still hold into the recordings and the playback queue.
     fn finish(mut self, drain: Duration) {
         self.record_raw = None;
-        for _ in 0..(self.lanes[0].delay_s() * 100.0).ceil() as usize {
+        for _ in 0..(self.lanes[0].delay_s() / self.step.seconds()).ceil() as usize {
             for frame in &mut self.frames {
                 frame.fill(0.0);
             }
-            self.step();
+            self.process();
         }
         let until = Instant::now() + drain;
         while let Some(playback) = &self.playback
             && playback.state().queued_samples() > 0
             && Instant::now() < until
         {
-            std::thread::sleep(DEADLINE);
+            std::thread::sleep(LOOK_EVERY);
         }
     }
 }

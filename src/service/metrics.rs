@@ -152,7 +152,7 @@ pub fn text(status: &Status) -> String {
     metric(
         "counter",
         "frames_total",
-        "Frames of 10 ms processed.",
+        "Frames processed.",
         now.frames as f64,
     );
     metric(

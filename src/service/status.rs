@@ -82,8 +82,8 @@ impl fmt::Display for Status {
         )?;
         writeln!(
             f,
-            "worker     {:.2} ms per 10 ms frame, 99 % below {:.2} ms, {} of {} frames late",
-            now.worker_p50_ms, now.worker_p99_ms, now.deadline_misses, now.frames
+            "worker     {:.2} ms per frame of {} ms, 99 % below {:.2} ms, {} of {} frames late",
+            now.worker_p50_ms, now.frame_ms, now.worker_p99_ms, now.deadline_misses, now.frames
         )?;
         write!(
             f,

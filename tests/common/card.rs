@@ -12,31 +12,36 @@ use denoised::pipeline::{
 };
 
 /// Halves the sound and delays it by a frame.
-struct Halver([f32; 480]);
+struct Halver {
+    past: Vec<f32>,
+}
 
 impl Denoise for Halver {
     fn frame_samples(&self) -> usize {
-        480
+        self.past.len()
     }
 
     fn delay_samples(&self) -> usize {
-        480
+        self.past.len()
     }
 
     fn process(&mut self, input: &[f32], output: &mut [f32]) {
-        output.copy_from_slice(&self.0.map(|past| 0.5 * past));
-        self.0.copy_from_slice(input);
+        for (out, past) in output.iter_mut().zip(&self.past) {
+            *out = 0.5 * past;
+        }
+        self.past.copy_from_slice(input);
     }
 
     fn reset(&mut self) {
-        self.0.fill(0.0);
+        self.past.fill(0.0);
     }
 }
 
-pub fn halver() -> ModelLoader {
-    Box::new(|| {
+fn halver(frame_samples: usize) -> ModelLoader {
+    Box::new(move || {
+        let past = vec![0.0; frame_samples];
         Ok(Models {
-            full: Box::new(|| Box::new(Halver([0.0; 480]))),
+            full: Box::new(move || Box::new(Halver { past: past.clone() })),
             light: None,
         })
     })
@@ -177,8 +182,13 @@ impl Bench {
     }
 
     pub fn start_on(card: SharedCard, settings: Settings) -> Self {
-        let backend = Box::new(card.clone());
-        let pipeline = PipelineHandle::start(settings, backend, halver(), no_realtime()).unwrap();
+        Self::start_with(card, 480, settings)
+    }
+
+    /// With a model of such frames.
+    pub fn start_with(card: SharedCard, frame_samples: usize, settings: Settings) -> Self {
+        let (backend, model) = (Box::new(card.clone()), halver(frame_samples));
+        let pipeline = PipelineHandle::start(settings, backend, model, no_realtime()).unwrap();
         let mut bench = Self {
             card,
             pipeline,
