@@ -41,8 +41,8 @@ pub struct Args {
     /// Minutes to train for; the longer, the better
     #[arg(long, value_name = "MINUTES", default_value_t = 15.0)]
     minutes: f64,
-    /// Weights to start from [default: the shipped ones]
-    #[arg(long, value_name = "FILE")]
+    /// Weights to start from: a file, or what `denoised models` lists [default: denoised]
+    #[arg(long, value_name = "NAME|FILE")]
     init: Option<PathBuf>,
     #[command(flatten)]
     run: RunFlags,
@@ -137,10 +137,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         "{} exists: choose another --out, or --force to replace it",
         out.display()
     );
-    let init = match args.init {
-        Some(path) => path,
-        None => locate::default_path()?,
-    };
+    let init = locate::chosen(args.init.as_deref())?;
     let checkpoint = Checkpoint::load(&init, args.run.device)?;
     let way = config.adaptation.way;
 

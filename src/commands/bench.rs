@@ -20,8 +20,8 @@ use crate::model::{Model, locate};
 /// and 100 frames at a time as for files. Run it on an idle machine, and compare figures of one run.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Weights to measure [default: the shipped model]
-    #[arg(long, env = "DENOISED_MODEL", value_name = "FILE")]
+    /// Weights to measure: a file, or what `denoised models` lists [default: denoised]
+    #[arg(long, env = "DENOISED_MODEL", value_name = "NAME|FILE")]
     model: Option<PathBuf>,
     /// Seconds of audio for each figure
     #[arg(long, value_name = "S", default_value_t = 20.0)]
@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     );
     flush_denormals();
     tch::set_num_threads(1);
-    let path = args.model.clone().map_or_else(locate::default_path, Ok)?;
+    let path = locate::chosen(args.model.as_deref())?;
     let start = Instant::now();
     let model = Model::load(&path, args.device)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;

@@ -34,8 +34,8 @@ pub struct Args {
     /// Microphone: an id or part of a name (see denoised devices)
     #[arg(long, value_name = "DEVICE", default_value = "default")]
     input: String,
-    /// Weights that judge what is speech [default: the shipped ones]
-    #[arg(long, value_name = "FILE", env = "DENOISED_MODEL")]
+    /// Weights that judge what is speech [default: denoised]
+    #[arg(long, value_name = "NAME|FILE", env = "DENOISED_MODEL")]
     model: Option<PathBuf>,
     /// Overwrite an existing file
     #[arg(long)]
@@ -55,11 +55,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         args.force || !args.output.exists(),
         "{output} exists: choose another --output, or --force to replace it"
     );
-    let model = match &args.model {
-        Some(path) => path.clone(),
-        None => locate::default_path()?,
-    };
-    let model = Model::load(&model, Device::Cpu)?;
+    let model = Model::load(&locate::chosen(args.model.as_deref())?, Device::Cpu)?;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))

@@ -38,8 +38,8 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE|DIR")]
     output: Option<PathBuf>,
 
-    /// Weights to clean with [default: the shipped ones]
-    #[arg(long, value_name = "FILE", env = "DENOISED_MODEL")]
+    /// Weights to clean with: a file, or what `denoised models` lists [default: denoised]
+    #[arg(long, value_name = "NAME|FILE", env = "DENOISED_MODEL")]
     model: Option<PathBuf>,
 
     /// Where to run the model: cpu, cuda or cuda:N
@@ -99,10 +99,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
 
-    let model = match args.model.clone() {
-        Some(path) => path,
-        None => locate::default_path()?,
-    };
+    let model = locate::chosen(args.model.as_deref())?;
     let shared = Shared {
         args: &args,
         bars: terminal::lines().clone(),

@@ -34,8 +34,8 @@ pub struct Args {
     /// Folder of the clean recordings, with the same names, lengths and sample rates
     #[arg(long, value_name = "DIR")]
     clean: PathBuf,
-    /// Weights to compare [default: the shipped ones]
-    #[arg(long, value_name = "FILE", num_args = 1.., env = "DENOISED_MODEL")]
+    /// Weights to compare: files, or what `denoised models` lists [default: denoised]
+    #[arg(long, value_name = "NAME|FILE", num_args = 1.., env = "DENOISED_MODEL")]
     models: Vec<PathBuf>,
     /// Folder for the report: index.html (complete in itself), eval.csv and eval.json
     #[arg(long, short, value_name = "DIR")]
@@ -63,8 +63,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         report::ensure_writable(folder, args.force)?;
     }
     let models = named(match args.models.as_slice() {
-        [] => vec![locate::default_path()?],
-        chosen => chosen.to_vec(),
+        [] => vec![locate::chosen(None)?],
+        models => {
+            let chosen = models.iter().map(|model| locate::chosen(Some(model)));
+            chosen.collect::<Result<_>>()?
+        }
     });
     // What is wrong with a model should show before the work.
     let loaded = Models::load(&models, args.device)?;

@@ -9,6 +9,7 @@ use tch::Device;
 
 use super::training_run::{self, Prepared, RunFlags, split};
 use crate::model::checkpoint::Checkpoint;
+use crate::model::locate;
 use crate::training::batch::Material;
 use crate::training::corpus::{self, Corpus};
 use crate::training::mixtures::Mixtures;
@@ -43,7 +44,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR|LIST")]
     valid_noise: Vec<PathBuf>,
     /// Start from these weights (fine-tuning) instead of random ones
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
     /// Go on with the interrupted run that wrote --out
     #[arg(long, conflicts_with_all = ["config", "seed", "minutes"])]
@@ -135,7 +136,13 @@ fn start(args: &Args) -> Result<Start> {
     let config = Box::new(config(args)?);
     Ok(match &args.init {
         None => Start::Fresh(config),
-        Some(path) => Start::FineTune(config, Box::new(Checkpoint::load(path, args.run.device)?)),
+        Some(path) => Start::FineTune(
+            config,
+            Box::new(Checkpoint::load(
+                &locate::chosen(Some(path))?,
+                args.run.device,
+            )?),
+        ),
     })
 }
 

@@ -8,13 +8,12 @@ use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 use super::Finding;
+use crate::SAMPLE_RATE_HZ;
 use crate::devices::realtime;
 use crate::model::cost::Cost;
 use crate::model::denormals::flush_denormals;
 use crate::model::{Model, locate};
 
-/// A frame lasts this long.
-const FRAME_MS: f64 = 10.0;
 /// Two seconds of audio tell enough.
 const FRAMES: usize = 200;
 const WARM_UP_FRAMES: usize = 50;
@@ -70,7 +69,7 @@ pub fn worker(named: Option<&Path>, tell: &mut impl FnMut(Finding)) {
 /// Loads the weights and measures them.
 fn model(named: Option<&Path>, tell: &mut impl FnMut(Finding)) {
     const AREA: &str = "model";
-    let path = named.map_or_else(locate::default_path, |path| Ok(path.to_path_buf()));
+    let path = locate::chosen(named);
     let loaded = path.and_then(|path| Ok((Model::load(&path, Device::Cpu)?, path)));
     match loaded {
         Err(error) => tell(Finding::problem(
@@ -93,23 +92,23 @@ fn headroom(model: &Model) -> Finding {
     let mut stream = model.stream();
     Cost::measure(&mut stream, WARM_UP_FRAMES, 1, PAUSE);
     let cost = Cost::measure(&mut stream, FRAMES, 1, PAUSE);
-    judge(cost.frame_cpu_ms, cost.percentile_ms(0.99))
+    let frame_ms = 1e3 * stream.frame_samples() as f64 / f64::from(SAMPLE_RATE_HZ);
+    judge(frame_ms, cost.frame_cpu_ms, cost.percentile_ms(0.99))
 }
 
 /// Of processor time and of the wall-clock time that 99 % of the frames do not exceed.
-fn judge(frame_cpu_ms: f64, frame_p99_ms: f64) -> Finding {
+fn judge(frame_ms: f64, frame_cpu_ms: f64, frame_p99_ms: f64) -> Finding {
     const AREA: &str = "headroom";
     let what = format!(
-        "a frame of {FRAME_MS:.0} ms takes {frame_cpu_ms:.2} ms of processor time, 99 % are done \
+        "a frame of {frame_ms:.0} ms takes {frame_cpu_ms:.2} ms of processor time, 99 % are done \
          within {frame_p99_ms:.1} ms"
     );
-    if frame_cpu_ms > FRAME_MS {
-        let remedy =
-            "this processor is too slow for these weights: choose a lighter model with --model";
+    if frame_cpu_ms > frame_ms {
+        let remedy = "this processor is too slow for these weights: choose lighter ones, such as --model light";
         Finding::problem(AREA, what, remedy)
-    } else if frame_p99_ms > COMFORTABLE * FRAME_MS {
+    } else if frame_p99_ms > COMFORTABLE * frame_ms {
         let remedy = "close what keeps the processor busy, see that it does not save power \
-                      (`powerprofilesctl set performance`), or name a --light-model";
+                      (`powerprofilesctl set performance`), or choose --model light";
         Finding::warning(AREA, what, remedy)
     } else {
         Finding::good(AREA, what)
@@ -137,12 +136,13 @@ mod tests {
 
     #[test]
     fn headroom_is_judged_by_what_the_worker_needs() {
-        for (cpu_ms, p99_ms, verdict) in [
-            (0.5, 0.7, Verdict::Good),
-            (0.5, 8.0, Verdict::Warning),
-            (12.0, 13.0, Verdict::Problem),
+        for (frame_ms, cpu_ms, p99_ms, verdict) in [
+            (10.0, 0.5, 0.7, Verdict::Good),
+            (10.0, 0.5, 8.0, Verdict::Warning),
+            (10.0, 12.0, 13.0, Verdict::Problem),
+            (5.0, 6.0, 7.0, Verdict::Problem),
         ] {
-            let finding = judge(cpu_ms, p99_ms);
+            let finding = judge(frame_ms, cpu_ms, p99_ms);
             assert_eq!(finding.verdict, verdict);
             assert_eq!(finding.remedy.is_some(), verdict != Verdict::Good);
         }

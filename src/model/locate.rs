@@ -7,7 +7,9 @@ use anyhow::{Context, Result};
 
 use crate::audio::files::has_extension;
 
-const DEFAULT: &str = "denoised.safetensors";
+const DEFAULT: &str = "denoised";
+const LIGHT: &str = "light";
+const EXTENSION: &str = "safetensors";
 const REHEARSAL: &str = "rehearsal";
 /// The end of the name of what a training run goes on from: no weights to clean with.
 const TRAINING_STATE: &str = ".state.safetensors";
@@ -17,14 +19,52 @@ const TRAINING_STATE: &str = ".state.safetensors";
 /// # Errors
 /// None are there; the message says where they were looked for.
 pub fn default_path() -> Result<PathBuf> {
-    let folders = folders()?;
-    let mut places = folders.iter().map(|folder| folder.join(DEFAULT));
-    places.find(|place| place.is_file()).with_context(|| {
+    find(DEFAULT)?.with_context(|| {
+        let searched = folders().map(|folders| list(&folders)).unwrap_or_default();
+        format!("no weights found ({searched}); name a file with --model")
+    })
+}
+
+/// The light weights that ship with the program, if they are installed.
+///
+/// # Errors
+/// The own executable cannot be found.
+pub fn light() -> Result<Option<PathBuf>> {
+    find(LIGHT)
+}
+
+/// The weights somebody has `chosen`: a file, or the name of installed ones; the default ones for none.
+///
+/// # Errors
+/// There are none of that name; the message says which there are.
+pub fn chosen(chosen: Option<&Path>) -> Result<PathBuf> {
+    let Some(chosen) = chosen else {
+        return default_path();
+    };
+    let bare = chosen.components().count() == 1 && chosen.extension().is_none();
+    if !bare || chosen.exists() {
+        return Ok(chosen.to_path_buf());
+    }
+    let name = chosen.to_string_lossy();
+    find(&name)?.with_context(|| {
+        let stem = |path: PathBuf| Some(path.file_stem()?.to_string_lossy().into_owned());
+        let names: Vec<String> = installed()
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(stem)
+            .collect();
         format!(
-            "no weights found ({}); name a file with --model",
-            list(&folders)
+            "no file and no installed model is called {name:?}; installed are: {}",
+            names.join(", ")
         )
     })
+}
+
+/// Installed weights by their name.
+fn find(name: &str) -> Result<Option<PathBuf>> {
+    let file = format!("{name}.{EXTENSION}");
+    let mut places = folders()?.into_iter().map(|folder| folder.join(&file));
+    Ok(places.find(|place| place.is_file()))
 }
 
 /// The folder of voices and noises that `denoised adapt` rehearses, if it is installed beside the weights.
@@ -58,7 +98,7 @@ pub fn installed() -> Result<Vec<PathBuf>> {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| {
                 let name = path.to_string_lossy();
-                has_extension(path, &["safetensors"]) && !name.ends_with(TRAINING_STATE)
+                has_extension(path, &[EXTENSION]) && !name.ends_with(TRAINING_STATE)
             })
             .collect();
         files.sort();
@@ -87,4 +127,24 @@ fn list(folders: &[PathBuf]) -> String {
         .map(|folder| folder.display().to_string())
         .collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_chosen_by_file_or_name() {
+        let shipped = default_path().unwrap();
+        assert_eq!(chosen(None).unwrap(), shipped);
+        assert_eq!(chosen(Some(Path::new("denoised"))).unwrap(), shipped);
+        for file in ["mine.safetensors", "./denoised", "/no/such/file"] {
+            assert_eq!(chosen(Some(Path::new(file))).unwrap(), Path::new(file));
+        }
+        let error = chosen(Some(Path::new("denoisd"))).unwrap_err().to_string();
+        assert!(
+            error.contains("denoisd") && error.contains("denoised"),
+            "{error}"
+        );
+    }
 }

@@ -26,7 +26,7 @@ use crate::arguments;
 use crate::corruption::live::{LiveCorruption, LiveOptions};
 use crate::model::{Model, locate};
 use crate::pipeline::{
-    Backend, Corruption, Denoise, Mode, ModelLoader, Models, PipelineHandle, RealtimeHook, Sound,
+    Backend, Corruption, Denoiser, Mode, ModelLoader, Models, PipelineHandle, RealtimeHook, Sound,
 };
 
 /// How often a terminal's meter moves, and how often the state is looked at without one.
@@ -218,10 +218,7 @@ impl Daemon {
 }
 
 fn model_path(settings: &Settings) -> Result<PathBuf> {
-    let path = match &settings.model {
-        Some(path) => path.clone(),
-        None => locate::default_path()?,
-    };
+    let path = locate::chosen(settings.model.as_deref())?;
     if !path.is_file() {
         bail!("model {}: there is no such file", path.display());
     }
@@ -231,13 +228,21 @@ fn model_path(settings: &Settings) -> Result<PathBuf> {
 /// Loads the models on the worker's thread, the only one that ever touches libtorch.
 fn loader(full: PathBuf, light: Option<PathBuf>) -> ModelLoader {
     Box::new(move || {
-        let load = |path: &Path| -> Result<Box<dyn Fn() -> Box<dyn Denoise>>> {
-            let model = Model::load(path, Device::Cpu)?;
-            Ok(Box::new(move || Box::new(model.stream())))
+        let load = |path: &Path| Model::load(path, Device::Cpu);
+        let full = load(&full)?;
+        let light = match light {
+            Some(path) => Some(load(&locate::chosen(Some(&path))?)?),
+            None => {
+                let shipped = locate::light()?.map(|path| load(&path)).transpose()?;
+                shipped.filter(|light| {
+                    light.config().latency_samples() == full.config().latency_samples()
+                })
+            }
         };
+        let denoiser = |model: Model| -> Denoiser { Box::new(move || Box::new(model.stream())) };
         Ok(Models {
-            full: load(&full)?,
-            light: light.as_deref().map(load).transpose()?,
+            full: denoiser(full),
+            light: light.map(denoiser),
         })
     })
 }

@@ -53,12 +53,13 @@ pub struct Settings {
     )]
     pub corrupt: LiveOptions,
 
-    /// Weights to clean with [default: the shipped ones]
-    #[arg(long, value_name = "FILE", env = "DENOISED_MODEL", value_hint = FilePath)]
+    /// Weights to clean with: a file, or what `denoised models` lists [default: denoised]
+    #[arg(long, value_name = "NAME|FILE", env = "DENOISED_MODEL", value_hint = FilePath)]
     pub model: Option<PathBuf>,
 
-    /// Weights of a lighter model, for when the machine is too busy for the other one
-    #[arg(long, value_name = "FILE", env = "DENOISED_LIGHT_MODEL", value_hint = FilePath)]
+    /// Weights of a lighter model, for when the machine is too busy for the other one [default: light, if both delay
+    /// the sound alike]
+    #[arg(long, value_name = "NAME|FILE", env = "DENOISED_LIGHT_MODEL", value_hint = FilePath)]
     pub light_model: Option<PathBuf>,
 
     /// Lower noise by this much at most, in dB, or off for no limit
