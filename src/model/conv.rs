@@ -10,7 +10,7 @@ use tch::nn::{self, Init};
 use tch::{Device, Kind, Tensor};
 
 use super::frame::FrameConv;
-use super::half_matrix::HalfMatrix;
+use super::quantised_matrix::QuantisedMatrix;
 use super::slices::values;
 
 /// Convolution, then ReLU unless linear; `[batch, in, frames]` to `[batch, out, frames]`.
@@ -53,7 +53,7 @@ impl CausalConv {
         let matrix = self.weight.permute([0, 2, 1]).flatten(1, 2);
         let [inputs, dilation] = [self.weight.size()[1], self.dilation].map(|n| n as usize);
         FrameConv::new(
-            HalfMatrix::new(&matrix),
+            QuantisedMatrix::new(&matrix),
             values(&self.bias),
             inputs,
             dilation,

@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::frame::{FrameBandConv, FrameConv, FrameRecurrence};
 use super::gated_mean::{self, Layout};
-use super::half_matrix::HalfMatrix;
+use super::quantised_matrix::QuantisedMatrix;
 use super::slices::{values, view, view_mut};
 use super::tape::Tape;
 
@@ -72,7 +72,7 @@ impl Recurrence {
     /// The recurrence on single frames.
     pub fn frames(&self) -> FrameRecurrence {
         let channels = self.channels as usize;
-        let matrix = HalfMatrix::new(&self.weight);
+        let matrix = QuantisedMatrix::new(&self.weight);
         let products = FrameConv::new(matrix, values(&self.bias), channels, 1, false);
         FrameRecurrence::new(products, channels)
     }

@@ -11,6 +11,7 @@ use super::autoencoder::{Autoencoder, State};
 use super::checkpoint::{Checkpoint, TrainingSummary};
 use super::config::ModelConfig;
 use super::frame::FrameAutoencoder;
+use super::quantised_matrix::round;
 use super::stft::Stft;
 
 /// A loaded model, shared by all its streams. Tensors stay on their thread: each worker loads its own.
@@ -42,7 +43,7 @@ impl Model {
             .with_context(|| format!("cannot use the model {}", path.display()))
     }
 
-    /// The model of weights already in memory.
+    /// The model of weights already in memory, rounded to 8 bits: see [`round`].
     ///
     /// # Errors
     /// Names a tensor that does not fit the architecture.
@@ -50,6 +51,9 @@ impl Model {
         let variables = nn::VarStore::new(device);
         let autoencoder = Autoencoder::new(variables.root(), &checkpoint.config);
         checkpoint.copy_into(variables.variables())?;
+        for mut matrix in variables.variables().into_values().filter(|v| v.dim() > 1) {
+            tch::no_grad(|| matrix.copy_(&round(&matrix)));
+        }
         let weights = Weights {
             config: checkpoint.config.clone(),
             summary: checkpoint.summary.clone(),

@@ -3,34 +3,34 @@
 
 use std::sync::Arc;
 
-use super::super::half_matrix::HalfMatrix;
+use super::super::quantised_matrix::QuantisedMatrix;
 use super::arithmetic::{add, relu};
 
 /// The layer and the frames before.
 #[derive(Debug, Clone)]
 pub struct FrameConv {
     /// `[out, kernel * in]`.
-    weight: Arc<HalfMatrix>,
+    weight: Arc<QuantisedMatrix>,
     bias: Arc<[f32]>,
     dilation: usize,
     relu: bool,
     /// A ring of the frames before, `in` values each.
     rows: Vec<f32>,
     oldest: usize,
-    /// What the product takes: the frames `dilation` apart, `[kernel * in]`.
+    /// What the product takes: the frames `dilation` apart, `[kernel * in]`, and zeros.
     gathered: Vec<f32>,
 }
 
 impl FrameConv {
     /// A layer of `weight` `[out, kernel * in]`, frame after frame, that has heard silence so far.
     pub fn new(
-        weight: HalfMatrix,
+        weight: QuantisedMatrix,
         bias: Vec<f32>,
         inputs: usize,
         dilation: usize,
         relu: bool,
     ) -> Self {
-        let columns = weight.columns();
+        let (columns, padded) = (weight.columns(), weight.padded_columns());
         Self {
             weight: Arc::new(weight),
             bias: bias.into(),
@@ -38,7 +38,7 @@ impl FrameConv {
             relu,
             rows: vec![0.0; (columns - inputs) * dilation],
             oldest: 0,
-            gathered: vec![0.0; columns],
+            gathered: vec![0.0; padded],
         }
     }
 
@@ -75,7 +75,7 @@ impl FrameConv {
         for (tap, place) in past.chunks_exact_mut(size).enumerate() {
             place.copy_from_slice(&self.rows[row(self.oldest + tap * self.dilation)]);
         }
-        present.copy_from_slice(input);
+        present[..size].copy_from_slice(input);
         if frames > 0 {
             self.rows[row(self.oldest)].copy_from_slice(input);
             self.oldest = (self.oldest + 1) % frames;
