@@ -78,8 +78,8 @@ impl Powers {
 impl Lane {
     /// A lane of the given models, which must all delay equally; the first one's frames are the lane's.
     pub fn new(models: Vec<Box<dyn Denoise>>, sound: &Sound, idle_after: Duration) -> Self {
-        let measure = |model: &Box<dyn Denoise>| (model.frame_samples(), model.delay_samples());
-        let (frame, delay) = models.first().map_or((0, 0), measure);
+        let frame = models.first().map_or(0, |model| model.frame_samples());
+        let delay = models.first().map_or(0, |model| model.delay_samples());
         let frame_s = frame as f64 / f64::from(crate::SAMPLE_RATE_HZ);
         let tier = |model| Tier {
             model,
