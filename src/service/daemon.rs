@@ -229,22 +229,27 @@ fn model_path(settings: &Settings) -> Result<PathBuf> {
 fn loader(full: PathBuf, light: Option<PathBuf>) -> ModelLoader {
     Box::new(move || {
         let load = |path: &Path| Model::load(path, Device::Cpu);
-        let full = load(&full)?;
+        let loaded = load(&full)?;
         let light = match light {
             Some(path) => Some(load(&locate::chosen(Some(&path))?)?),
-            None => {
-                let shipped = locate::light()?.map(|path| load(&path)).transpose()?;
-                shipped.filter(|light| {
-                    light.config().latency_samples() == full.config().latency_samples()
-                })
-            }
+            None => shipped_light(&full, &loaded),
         };
         let denoiser = |model: Model| -> Denoiser { Box::new(move || Box::new(model.stream())) };
         Ok(Models {
-            full: denoiser(full),
+            full: denoiser(loaded),
             light: light.map(denoiser),
         })
     })
+}
+
+/// The light weights that ship, where they can stand in for the `full` ones. The daemon runs without them, too.
+fn shipped_light(full: &Path, loaded: &Model) -> Option<Model> {
+    let path = locate::light().ok().flatten().filter(|path| path != full)?;
+    let light = Model::load(&path, Device::Cpu)
+        .inspect_err(|error| log::warn!("no light model for times of overload: {error:#}"))
+        .ok()?;
+    let latency = |model: &Model| model.config().latency_samples();
+    (latency(&light) == latency(loaded)).then_some(light)
 }
 
 /// Signals to act on. Asked to end a second time, the process ends at once.
