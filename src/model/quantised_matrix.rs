@@ -1,7 +1,7 @@
 //! Weight matrices in 8 bits, for products with single frames.
 //!
-//! On a frame every weight is used once, so a stream waits for memory, not for arithmetic: half the bytes of 16-bit floats take half
-//! the time. Each row has a scale of its own, and zero stays zero (symmetric per-channel quantisation, Krishnamoorthi,
+//! On a frame every weight is used once, so a stream waits for memory, not for arithmetic: half the bytes of 16-bit floats take less
+//! time. Each row has a scale of its own, and zero stays zero (symmetric per-channel quantisation, Krishnamoorthi,
 //! "Quantizing deep convolutional networks for efficient inference", 2018). Inputs and sums are 32-bit floats. So that files sound
 //! the same, libtorch's layers get the rounded weights, too: see [`round`].
 

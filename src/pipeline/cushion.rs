@@ -1,8 +1,8 @@
 //! How many frames of audio playback keeps beyond what the callbacks demand.
 //!
 //! None on a machine that gives every thread its turn in time. Where underruns come again and again, one more frame
-//! costs less than they do; after calm minutes it is taken back. A device takes whole periods, so less than a frame
-//! would be of no use.
+//! costs less than they do; after calm minutes it is taken back. A device takes whole periods: where a frame is
+//! half of one, two of them may be needed.
 
 /// Underruns that are put up with before a frame is added; each is forgotten after [`FORGOTTEN_S`].
 const TOLERATED: f64 = 3.0;

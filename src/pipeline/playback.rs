@@ -79,14 +79,14 @@ impl Playback {
     fn set_bounds(&mut self) {
         let [wanted_s, capture_period_s] = self.asked_s;
         let frame_s = self.step.seconds();
-        let step = capture_period_s.max(frame_s);
+        let step_s = capture_period_s.max(frame_s);
         // Between two steps of the worker the device takes so much.
-        let taken = (step / self.period_s - 1e-6).ceil().max(1.0) * self.period_s;
+        let taken = (step_s / self.period_s - 1e-6).ceil().max(1.0) * self.period_s;
         let cushion_s = f64::from(self.cushion.frames()) * frame_s;
-        // The device takes whole periods: less than a frame for one that comes late would be of no use.
+        // One frame may come late.
         let target = wanted_s.max(taken + frame_s + BENT_S) + cushion_s;
-        let ceiling = target + step + SLACK_S;
-        let always = target.max(step + self.period_s + MARGIN_S + cushion_s);
+        let ceiling = target + step_s + SLACK_S;
+        let always = target.max(step_s + self.period_s + MARGIN_S + cushion_s);
         self.enough_s = target + RESERVE_S..=always + RESERVE_S;
         let samples = |seconds: f64| (seconds * f64::from(self.rate_hz)) as usize * self.channels;
         self.feed

@@ -24,7 +24,7 @@ use crate::SAMPLE_RATE_HZ;
 
 /// How many samples the disk may be behind: 5 s.
 const QUEUE_SAMPLES: usize = 5 * SAMPLE_RATE_HZ as usize;
-/// Samples that go into one file: 10 ms.
+/// Samples per channel between which a file may be split: 10 ms.
 const BLOCK_SAMPLES: usize = SAMPLE_RATE_HZ as usize / 100;
 /// How often the recorder looks for frames.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
