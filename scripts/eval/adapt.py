@@ -3,14 +3,17 @@
 
     python3 scripts/eval/adapt.py CORPUS_DIR OUT_DIR [--minutes 15] [--speech LIST]
 
-Adapts to every other recording of the validation split's machine noises, with the voices that come with the
-program, and scores the weights of before and after on 24 mixtures with the machine noises in between and on 42
-with all other kinds, both with voices that neither has heard. Needs the environment of run.sh (out/eval/venv).
+Adapts to every other recording of the validation split's machine noises, or to the beginnings of those that are
+long, with the voices that come with the program. Scores the weights of before and after on 24 mixtures with the
+same machines later on, on 24 with the machines in between, and on 42 with all other kinds of noise, all with voices
+that neither has heard. Needs the environment of run.sh (out/eval/venv).
 """
 import argparse, csv, glob, os, subprocess, sys
 import numpy as np, soundfile as sf
 
 CATEGORY, GROUP = 'machinery_tools', 'machines'
+# Of recordings this long in seconds, this share is adapted to; what comes after is scored.
+LONG_S, BEGINNING = 5, 0.6
 
 
 def write(path, rows):
@@ -28,8 +31,20 @@ def make_lists(corpus, out):
         rows = list(csv.DictReader(f))
     noise = sorted((r for r in rows if r['kind'] == 'noise' and r['split'] == 'valid' and r['category'] == CATEGORY
                     and float(r['seconds']) >= 1), key=lambda r: (r['package'], r['path']))
-    for name, part in (('adapt_noise', noise[0::2]), ('test_noise', noise[1::2])):
-        write(f'{out}/{name}.tsv', [(f'{corpus}/{r["path"]}', GROUP) for r in part])
+    beginnings, later = [], []
+    os.makedirs(f'{out}/cut', exist_ok=True)
+    for i, row in enumerate(noise[0::2]):
+        audio, rate = sf.read(f'{corpus}/{row["path"]}')
+        if len(audio) < LONG_S * rate:
+            beginnings.append(f'{corpus}/{row["path"]}')
+            continue
+        at = int(len(audio) * BEGINNING)
+        for part, name, files in ((audio[:at], 'beginning', beginnings), (audio[at:], 'later', later)):
+            files.append(f'{out}/cut/{i}-{name}.wav')
+            sf.write(files[-1], part, rate)
+    between = [f'{corpus}/{row["path"]}' for row in noise[1::2]]
+    for name, paths in (('adapt_noise', beginnings), ('later_noise', later), ('test_noise', between)):
+        write(f'{out}/{name}.tsv', [(path, GROUP) for path in paths])
     write(f'{out}/other_noise.tsv', [(p if p.startswith('synth:') else f'{corpus}/{p}', g)
                                      for p, g in read(f'{corpus}/bench_noise.tsv') if g != GROUP])
 
@@ -57,7 +72,8 @@ def main():
     os.makedirs(args.out, exist_ok=True)
     make_lists(args.corpus, args.out)
     mixset = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'mixset.py')
-    sets = {'adapted kind': ('test_noise', '24', '7'), 'all other kinds': ('other_noise', '42', '8')}
+    sets = {'same machines': ('later_noise', '24', '9'), 'other machines': ('test_noise', '24', '7'),
+            'all other kinds': ('other_noise', '42', '8')}
     for noise, count, seed in sets.values():
         subprocess.run([sys.executable, mixset, '--speech', f'{args.corpus}/valid_speech.tsv',
                         '--noise', f'{args.out}/{noise}.tsv', '--out', f'{args.out}/{noise}', '-n', count,

@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 
 use super::choice;
 use super::deadline::within;
-use super::pulse::{LatencyHold, Watch, Watched};
+use super::pulse::{LatencyHold, Survey, Watch, Watched};
 use super::stream::{self, Format, Side};
 use crate::pipeline::{
     Backend, CaptureSide, DeviceChoice, DeviceError, DeviceErrorKind, DeviceInfo, Direction,
@@ -20,6 +20,8 @@ use crate::pipeline::{
 const OPENING: Duration = Duration::from_secs(5);
 /// Periods of a recording that a server keeps for a reader that is late.
 const ROOM_PERIODS: usize = 8;
+/// PipeWire's own host, as cpal writes it.
+const PIPEWIRE: &str = "pipewire";
 /// A hanging server must not hold up the daemon when it closes a stream.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -27,7 +29,8 @@ const CLOSING: Duration = Duration::from_secs(1);
 ///
 /// Devices of a PulseAudio server (or PipeWire's) come first; where none runs, and none has run
 /// since this was made, the default is ALSA's. Devices of the other hosts are found by their ids,
-/// such as `alsa:default`.
+/// such as `alsa:default`. Built with the feature `pipewire`, streams of PipeWire's devices are its own, not
+/// those of its PulseAudio server, which cost more.
 #[derive(Default)]
 pub struct CpalBackend {
     pulse: Option<Pulse>,
@@ -121,23 +124,23 @@ impl CpalBackend {
             other => Arc::new(cpal::host_from_id(other)?),
         };
         let (wish, name) = (wish.clone(), id.id().to_owned());
-        let holds_latency = direction == Direction::Input
-            && id.host() == HostId::PulseAudio
-            && self.pulse()?.watch.survey()?.drops_bursts();
+        let survey = match id.host() {
+            HostId::PulseAudio => Some(self.pulse()?.watch.survey()?),
+            _ => None,
+        };
+        let is_pipewire = survey.as_ref().is_some_and(Survey::is_pipewire);
+        let holds_latency =
+            direction == Direction::Input && survey.as_ref().is_some_and(Survey::drops_bursts);
         let room_periods = if holds_latency { ROOM_PERIODS } else { 1 };
         let for_stream = events.clone();
         let opened = within(OPENING, move || {
             let gone =
                 || DeviceError::new(DeviceErrorKind::NotAvailable, format!("no device {id}"));
-            // Some hosts have one id for both directions.
-            let found = host.devices()?.find(|device| {
-                device.id().is_ok_and(|own| own == id)
-                    && match direction {
-                        Direction::Input => device.supports_input(),
-                        Direction::Output => device.supports_output(),
-                    }
-            });
-            let device = found.ok_or_else(gone)?;
+            let node = is_pipewire.then(|| node(&id, direction)).flatten();
+            let device = match node {
+                Some(node) => node,
+                None => device_of(&host, &id, direction)?.ok_or_else(gone)?,
+            };
             stream::open(&device, &wish, room_periods, side, for_stream)
         });
         let (stream, format) = opened
@@ -169,14 +172,19 @@ impl CpalBackend {
 impl Backend for CpalBackend {
     fn devices(&mut self) -> Result<Vec<DeviceInfo>, DeviceError> {
         let had_pulse = self.had_pulse;
-        let mut devices = match self.pulse() {
-            Ok(pulse) => pulse.watch.survey()?.devices(),
+        let survey = match self.pulse() {
+            Ok(pulse) => Some(pulse.watch.survey()?),
             Err(error) if had_pulse => return Err(error),
-            Err(_) => Vec::new(),
+            Err(_) => None,
         };
+        let mut devices = survey.as_ref().map(Survey::devices).unwrap_or_default();
+        let is_pipewire = survey.is_some_and(|survey| survey.is_pipewire());
         let default_host = self.default_host()?;
         for host in cpal::available_hosts() {
-            if host != HostId::PulseAudio {
+            // PipeWire's are listed already, under the names they have for its PulseAudio server.
+            let is_listed =
+                host == HostId::PulseAudio || is_pipewire && host.to_string() == PIPEWIRE;
+            if !is_listed {
                 // One host that fails must not hide the others' devices.
                 let mut others = self.devices_of(host).unwrap_or_default();
                 for device in &mut others {
@@ -247,6 +255,36 @@ fn describe(device: DeviceInfo, format: Format, handle: Handle) -> OpenStream {
         period_frames: format.period_frames,
         handle: Box::new(handle),
     }
+}
+
+/// A host's device of this id; some hosts have one id for both directions.
+fn device_of(
+    host: &cpal::Host,
+    id: &DeviceId,
+    direction: Direction,
+) -> Result<Option<cpal::Device>, cpal::Error> {
+    Ok(host.devices()?.find(|device| {
+        device.id().is_ok_and(|own| own == *id)
+            && match direction {
+                Direction::Input => device.supports_input(),
+                Direction::Output => device.supports_output(),
+            }
+    }))
+}
+
+/// PipeWire's own device behind that of its PulseAudio server, where it is to be had.
+#[cfg(feature = "pipewire")]
+fn node(id: &DeviceId, direction: Direction) -> Option<cpal::Device> {
+    let name = id.id();
+    // What a sink plays is recorded from the sink itself.
+    let name = name.strip_suffix(".monitor").unwrap_or(name);
+    let host = cpal::host_from_id(HostId::PipeWire).ok()?;
+    device_of(&host, &DeviceId::new(HostId::PipeWire, name), direction).ok()?
+}
+
+#[cfg(not(feature = "pipewire"))]
+fn node(_: &DeviceId, _: Direction) -> Option<cpal::Device> {
+    None
 }
 
 fn hangs() -> DeviceError {

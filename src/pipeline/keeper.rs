@@ -158,6 +158,8 @@ impl Keeper {
             StreamEventKind::Listeners(listeners) => {
                 self.worker.send(Command::Listeners(listeners));
             }
+            // What a stream says when it is closed.
+            StreamEventKind::Error(_) if self.sides[direction as usize].open.is_none() => {}
             StreamEventKind::Error(error) => {
                 match error.kind {
                     DeviceErrorKind::Xrun => {

@@ -24,6 +24,12 @@ impl Survey {
         self.server.server_name.as_deref() == Some(c"pulseaudio")
     }
 
+    /// Whether this is PipeWire in PulseAudio's place.
+    pub fn is_pipewire(&self) -> bool {
+        let name = self.server.server_name.as_ref().map(text);
+        name.is_some_and(|name| name.contains("PipeWire"))
+    }
+
     /// Inputs, then outputs.
     pub fn devices(&self) -> Vec<DeviceInfo> {
         let describe =
