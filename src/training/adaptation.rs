@@ -2,16 +2,19 @@
 //!
 //! Fine-tuning on one noise alone forgets the others. So only a share of the clips has the
 //! environment's noise; the rest replays the general recipe with other noises and voices (rehearsal, Robins,
-//! 1995). The weights of before count as the first candidate for the best, and every other one lies on the way from
-//! them to the adapted ones, where little is forgotten and most is learned (Wortsman et al., "Robust fine-tuning of
-//! zero-shot models", 2022).
+//! 1995). There the target is what the weights of before answer, not the clean voice: the few voices that are at hand
+//! must not be learned by heart (Li and Hoiem, "Learning without forgetting", 2016). The weights of before count as the
+//! first candidate for the best, and every other one lies on the way from them to the adapted ones, where little is
+//! forgotten and most is learned (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::batch::Material;
+use rand_chacha::ChaCha8Rng;
+
+use super::batch::{Example, Examples, Material};
 use super::config::TrainingConfig;
 use super::mixtures::Mixtures;
 use super::pack::Pack;
@@ -48,6 +51,18 @@ pub struct Rehearsal {
     pub noise: Option<Arc<Pack>>,
 }
 
+/// Examples whose answer is to stay what it is.
+struct Replayed(Mixtures);
+
+impl Examples for Replayed {
+    fn draw(&self, rng: &mut ChaCha8Rng, len_samples: usize) -> Example {
+        Example {
+            replayed: true,
+            ..self.0.draw(rng, len_samples)
+        }
+    }
+}
+
 /// Training and validation material from the environment's `noise`, clean `voices` for both, and what is rehearsed.
 ///
 /// # Errors
@@ -76,11 +91,11 @@ pub fn material(
     };
     let build = |rehearsed: Voices, voices: Voices, environment_noise: Pack| {
         Material::mixed(
-            mixtures(
+            Replayed(mixtures(
                 rehearsed,
                 rehearsed_noise.clone(),
                 config.corruption.clone(),
-            ),
+            )),
             config.adaptation.share,
             mixtures(
                 voices,

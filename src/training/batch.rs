@@ -26,6 +26,8 @@ pub struct Example {
     pub target: Vec<f32>,
     /// Above this frequency the target of speech is not known, in Hz.
     pub bandwidth_hz: f32,
+    /// Whether what the weights of before answer is to be answered, instead of `target`.
+    pub replayed: bool,
 }
 
 /// Where examples come from.
@@ -54,6 +56,8 @@ pub struct Batch {
     pub bandwidth_hz: Tensor,
     /// 1 where there is speech, 0 where the target is silence: `[clips]`.
     pub speech: Tensor,
+    /// 1 where the weights of before know the target: `[clips]`.
+    pub replayed: Tensor,
 }
 
 impl Material {
@@ -91,6 +95,7 @@ impl Material {
         let mut noisy = Vec::with_capacity(clips * clip_samples);
         let mut target = Vec::with_capacity(clips * clip_samples);
         let (mut gain, mut bandwidth_hz, mut speech) = (Vec::new(), Vec::new(), Vec::new());
+        let mut replayed = Vec::new();
         for _ in 0..clips {
             let example = self.draw(&mut rng, clip_samples);
             let level = active_rms(&example.target);
@@ -102,6 +107,7 @@ impl Material {
             gain.push(1.0 / reference.max(1e-5));
             bandwidth_hz.push(example.bandwidth_hz);
             speech.push(if level > 0.0 { 1.0f32 } else { 0.0 });
+            replayed.push(if example.replayed { 1.0f32 } else { 0.0 });
             noisy.extend_from_slice(&example.noisy);
             target.extend_from_slice(&example.target);
         }
@@ -112,6 +118,7 @@ impl Material {
             gain: Tensor::from_slice(&gain),
             bandwidth_hz: Tensor::from_slice(&bandwidth_hz),
             speech: Tensor::from_slice(&speech),
+            replayed: Tensor::from_slice(&replayed),
         }
     }
 }
@@ -147,6 +154,7 @@ impl Batch {
             gain: change(&self.gain),
             bandwidth_hz: change(&self.bandwidth_hz),
             speech: change(&self.speech),
+            replayed: change(&self.replayed),
         }
     }
 }

@@ -53,6 +53,8 @@ pub enum Precision {
     Float32,
     /// About twice as fast where the processor or GPU multiplies bfloat16 itself.
     Bfloat16,
+    /// Bfloat16 where this processor multiplies it itself.
+    Auto,
 }
 
 impl Precision {
@@ -60,8 +62,20 @@ impl Precision {
         match self {
             Self::Float32 => Kind::Float,
             Self::Bfloat16 => Kind::BFloat16,
+            Self::Auto if multiplies_bfloat16() => Kind::BFloat16,
+            Self::Auto => Kind::Float,
         }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn multiplies_bfloat16() -> bool {
+    std::arch::is_x86_feature_detected!("avx512bf16")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn multiplies_bfloat16() -> bool {
+    false
 }
 
 /// Weights of the parts of the loss.

@@ -28,6 +28,7 @@ impl Examples for Mixtures {
             noisy: corrupted.noisy,
             target: corrupted.target,
             bandwidth_hz: utterance.bandwidth_hz,
+            replayed: false,
         }
     }
 }

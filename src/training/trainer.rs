@@ -67,8 +67,9 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
     let (progress, optimiser) = begin(&run, start)?;
     let config = progress.config.clone();
     let shape = (config.batch_clips, config.clip_samples());
+    let origin = adapting.then(|| optimiser::copies(&optimiser.weights));
     let replicas: Vec<Replica> = (0..run.replicas.min(config.batch_clips))
-        .map(|_| Replica::start(&config, run.device))
+        .map(|_| Replica::start(&config, origin.as_ref(), run.device))
         .collect();
     let validation = Validation::new(&run.validation, &config, run.device);
     let material = Arc::new(run.training);
@@ -88,7 +89,7 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
             .map(|budget| (budget, progress.updates)),
         watch: Watch::default(),
         last_good: optimiser.copy(),
-        origin: adapting.then(|| optimiser::copies(&optimiser.weights)),
+        origin,
         progress,
         optimiser,
         validation,

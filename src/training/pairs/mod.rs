@@ -153,6 +153,7 @@ impl Pairs {
             noisy,
             target,
             bandwidth_hz: rate_hz as f32 / 2.0,
+            replayed: false,
         })
     }
 
@@ -175,6 +176,7 @@ impl Examples for Pairs {
             noisy: Vec::with_capacity(len_samples),
             target: Vec::with_capacity(len_samples),
             bandwidth_hz: SAMPLE_RATE_HZ as f32 / 2.0,
+            replayed: false,
         };
         for _ in 0..MAX_JOINED {
             let missing = len_samples + FADE_SAMPLES - joined.noisy.len();
