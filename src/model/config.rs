@@ -41,6 +41,8 @@ pub struct ModelConfig {
     pub context_dilations: Vec<i64>,
     /// How many of these layers, from the first on, are followed by a recurrence.
     pub recurrences: usize,
+    /// Whether the gates of these recurrences see what they remember.
+    pub state_gates: bool,
 }
 
 impl Default for ModelConfig {
@@ -62,6 +64,7 @@ impl Default for ModelConfig {
             latent: 96,
             context_dilations: vec![1, 2, 4, 8],
             recurrences: 3,
+            state_gates: false,
         }
     }
 }

@@ -26,6 +26,7 @@ mod quantised_matrix;
 pub mod recurrence;
 pub mod scene;
 pub(crate) mod slices;
+mod state_gates;
 pub mod stft;
 pub mod stream;
 pub mod tape;

@@ -143,7 +143,14 @@ impl Network {
                 .map(|(i, &dilation)| conv(&format!("context_{i}"), width, dilation))
                 .collect(),
             recurrences: (0..config.recurrences)
-                .map(|i| Recurrence::new(&path / format!("recurrence_{i}"), width))
+                .map(|i| {
+                    let path = &path / format!("recurrence_{i}");
+                    if config.state_gates {
+                        Recurrence::with_state_gates(path, width)
+                    } else {
+                        Recurrence::new(path, width)
+                    }
+                })
                 .collect(),
             decoder: [conv("decoder_0", width, 1), conv("decoder_1", width, 1)],
             gains: linear("gains", width, gains, 1.0),

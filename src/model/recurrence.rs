@@ -2,8 +2,9 @@
 //!
 //! The Simple Recurrent Unit (Lei et al., "Simple Recurrent Units for Highly Parallelizable Recurrence", 2018) in its
 //! smallest form: gates look at the current frame alone, so that all products of a clip are one matrix product, and
-//! what is left of the recurrence costs next to nothing. As on convolutions, a stream's single frames run on plain
-//! slices.
+//! what is left of the recurrence costs next to nothing. Along time, where a frame is one row, the gates may see what is
+//! remembered, too, as in a GRU (Cho et al., 2014): then whether something matters can depend on what came before.
+//! As on convolutions, a stream's single frames run on plain slices.
 
 use tch::nn::{self, Init};
 use tch::{Device, Kind, Tensor};
@@ -12,12 +13,15 @@ use super::frame::{FrameBandConv, FrameConv, FrameRecurrence};
 use super::gated_mean::{self, Layout};
 use super::quantised_matrix::QuantisedMatrix;
 use super::slices::{values, view, view_mut};
+use super::state_gates::{self, Trace};
 use super::tape::Tape;
 
 /// Shortest and longest memory at the start of training, in frames.
 const MEMORY_FRAMES: [f64; 2] = [2.0, 100.0];
 /// Smallest update: no memory fades more slowly than in five seconds, so that no stream drifts.
 pub const SMALLEST_UPDATE: f32 = 1.0 / 500.0;
+/// Name of the matrix through which gates see what is remembered.
+pub const STATE: &str = "state";
 
 /// `x + r ⊙ h` with `h ← h + z ⊙ (c − h)`; `[batch, channels, frames]` to the same.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Recurrence {
     weight: Tensor,
     /// `[3 * channels]`.
     bias: Tensor,
+    /// What h adds to the gates: `[2 * channels, channels]`.
+    state: Option<Tensor>,
     channels: i64,
 }
 
@@ -65,16 +71,30 @@ impl Recurrence {
         Self {
             weight,
             bias,
+            state: None,
             channels,
+        }
+    }
+
+    /// The same with gates that see what is remembered, though nothing of it at first.
+    pub fn with_state_gates(path: nn::Path, channels: i64) -> Self {
+        let state = path.var(STATE, &[2 * channels, channels], Init::Const(0.0));
+        Self {
+            state: Some(state),
+            ..Self::new(path, channels)
         }
     }
 
     /// The recurrence on single frames.
     pub fn frames(&self) -> FrameRecurrence {
         let channels = self.channels as usize;
-        let matrix = QuantisedMatrix::new(&self.weight);
-        let products = FrameConv::new(matrix, values(&self.bias), channels, 1, false);
-        FrameRecurrence::new(products, channels)
+        let product = |weight: &Tensor, bias| {
+            FrameConv::new(QuantisedMatrix::new(weight), bias, channels, 1, false)
+        };
+        let products = product(&self.weight, values(&self.bias));
+        let state = self.state.as_ref();
+        let state = state.map(|state| product(state, vec![0.0; 2 * channels]));
+        FrameRecurrence::new(products, state, channels)
     }
 
     /// [`Self::forward_bands`] on single frames of so many `bands`.
@@ -109,7 +129,10 @@ impl Recurrence {
     /// nothing remembered.
     pub fn clip(&self, input: &Tensor, tape: &mut Tape) -> Tensor {
         if input.device() == Device::Cpu {
-            return self.clip_in_one_pass(input, tape);
+            return match &self.state {
+                Some(state) => self.clip_with_state(state, input, tape),
+                None => self.clip_in_one_pass(input, tape),
+            };
         }
         let size = input.size();
         match size[..] {
@@ -161,11 +184,69 @@ impl Recurrence {
         })
     }
 
+    /// [`Self::clip`] outside of libtorch's graph, with gates that see the `state`.
+    fn clip_with_state(&self, state: &Tensor, input: &Tensor, tape: &mut Tape) -> Tensor {
+        let (size, kind) = (input.size(), input.kind());
+        let (batch, channels) = (size[0] as usize, self.channels as usize);
+        let (output, rows, products, trace) = tch::no_grad(|| {
+            // [frames, batch, channels]
+            let rows = input.detach().permute([2, 0, 1]).contiguous();
+            let [weight, bias] = [&self.weight, &self.bias].map(|t| t.to_kind(kind));
+            let products = rows.linear(&weight, Some(&bias)).to_kind(Kind::Float);
+            let mut trace = Trace::new(batch, channels, rows.numel());
+            let mut gated = Tensor::empty(rows.size(), (Kind::Float, Device::Cpu));
+            let state = state.tr().contiguous();
+            state_gates::run(
+                view(&products),
+                view(&state),
+                &mut trace,
+                view_mut(&mut gated),
+            );
+            let output = input + gated.permute([1, 2, 0]).to_kind(kind);
+            (output, rows, products, trace)
+        });
+        let (weight, state) = (self.weight.shallow_clone(), state.shallow_clone());
+        let inputs = [input, &self.weight, &self.bias, &state];
+        let detached = state.detach();
+        tape.cut(&inputs, &output, move |gradient| {
+            let outputs = gradient
+                .permute([2, 0, 1])
+                .to_kind(Kind::Float)
+                .contiguous();
+            let mut by_products = products.empty_like();
+            state_gates::differentiate(
+                view(&products),
+                view(&detached.contiguous()),
+                &trace,
+                view(&outputs),
+                view_mut(&mut by_products),
+            );
+            let width = outputs.size()[2];
+            let gates = by_products.narrow(2, width, 2 * width).flatten(0, 1);
+            let states = Tensor::from_slice(&trace.states).view_as(&outputs);
+            // Before the first frame nothing is remembered.
+            let before = states.constant_pad_nd([0, 0, 0, 0, 1, -1]).flatten(0, 1);
+            let by_state = gates.tr().matmul(&before);
+            let by_bias = by_products.sum_dim_intlist([0, 1].as_slice(), false, Kind::Float);
+            let by_products = by_products.to_kind(kind);
+            let through = by_products.matmul(&weight.to_kind(kind)).permute([1, 2, 0]);
+            let by_products = by_products.flatten(0, 1);
+            let by_weight = by_products
+                .tr()
+                .matmul(&rows.flatten(0, 1))
+                .to_kind(Kind::Float);
+            vec![gradient + through, by_weight, by_bias, by_state]
+        })
+    }
+
     /// r ⊙ h `[frames, rows, channels]` of as many `rows`, each with a memory of its own. Frames come first
     /// so that all products of a clip are one.
     fn remember(&self, rows: &Tensor, memory: &mut Memory) -> Tensor {
         let [weight, bias] = [&self.weight, &self.bias].map(|t| t.to_kind(rows.kind()));
         let products = rows.linear(&weight, Some(&bias)).to_kind(Kind::Float);
+        if let Some(state) = &self.state {
+            return self.remember_with(state, &products, memory);
+        }
         // Split, not narrowed: the gradient of a split is one tensor, not three full of zeros.
         let parts = products.chunk(3, 2);
         let updates = parts[1].sigmoid().clamp_min(f64::from(SMALLEST_UPDATE));
@@ -184,6 +265,20 @@ impl Recurrence {
             .collect();
         Tensor::stack(&states, 0) * outputs
     }
+
+    /// [`Self::remember`] with gates that see the `state`.
+    fn remember_with(&self, state: &Tensor, products: &Tensor, memory: &mut Memory) -> Tensor {
+        let frames = products.unbind(0).into_iter().map(|products| {
+            let parts = products.split_with_sizes([self.channels, 2 * self.channels], 1);
+            let gates = (&parts[1] + memory.0.matmul(&state.tr()))
+                .sigmoid()
+                .chunk(2, 1);
+            let updates = gates[0].clamp_min(f64::from(SMALLEST_UPDATE));
+            memory.0 = &memory.0 + updates * (&parts[0] - &memory.0);
+            &gates[1] * &memory.0
+        });
+        Tensor::stack(&frames.collect::<Vec<_>>(), 0)
+    }
 }
 
 #[cfg(test)]
@@ -195,11 +290,26 @@ mod tests {
     fn one_pass_has_the_values_and_gradients_of_the_definition() {
         tch::manual_seed(5);
         let store = nn::VarStore::new(Device::Cpu);
-        let recurrence = Recurrence::new(store.root(), 6);
-        // Some of the gates so far shut that the smallest update holds.
-        let _ = tch::no_grad(|| recurrence.bias.narrow(0, 6, 2).fill_(-9.0));
         let options = (Kind::Float, Device::Cpu);
-        for size in [vec![2, 6, 40], vec![2, 6, 3, 40]] {
+        let plain = Recurrence::new(store.root() / "plain", 6);
+        let seeing = Recurrence::with_state_gates(store.root() / "seeing", 6);
+        for recurrence in [&plain, &seeing] {
+            // Some of the gates so far shut that the smallest update holds.
+            let _ = tch::no_grad(|| recurrence.bias.narrow(0, 6, 2).fill_(-9.0));
+        }
+        if let Some(state) = &seeing.state {
+            tch::no_grad(|| {
+                state
+                    .shallow_clone()
+                    .copy_(&Tensor::randn([12, 6], options))
+            });
+        }
+        let cases = [
+            (&plain, vec![2, 6, 40]),
+            (&plain, vec![2, 6, 3, 40]),
+            (&seeing, vec![5, 6, 40]),
+        ];
+        for (recurrence, size) in cases {
             let importance = Tensor::randn(&size, options);
             let values = Tensor::randn(&size, options);
             let mut found = Vec::new();
@@ -216,7 +326,7 @@ mod tests {
                 tape.backward(&(&output * &importance).sum(Kind::Float));
                 let variables = [&recurrence.weight, &recurrence.bias];
                 let mut all = vec![output.detach(), input.grad().copy()];
-                for variable in variables {
+                for variable in variables.into_iter().chain(&recurrence.state) {
                     all.push(variable.grad().copy());
                     variable.shallow_clone().zero_grad();
                 }

@@ -209,23 +209,30 @@ mod tests {
 
     use super::*;
     use crate::model::denormals::flush_denormals;
+    use crate::model::recurrence::STATE;
     use crate::model::tensor_file::Named;
 
     fn untrained() -> Model {
-        untrained_of(480)
+        untrained_of(480, false)
     }
 
     /// Random weights, on frames of so many samples.
-    fn untrained_of(hop_samples: i64) -> Model {
+    fn untrained_of(hop_samples: i64, state_gates: bool) -> Model {
         tch::manual_seed(7);
         let config = ModelConfig {
             hop_samples,
+            state_gates,
             channels: 32,
             latent: 16,
             ..ModelConfig::default()
         };
         let variables = nn::VarStore::new(Device::Cpu);
         Autoencoder::new(variables.root(), &config);
+        for (name, mut tensor) in variables.variables() {
+            if name.ends_with(STATE) {
+                let _ = tch::no_grad(|| tensor.normal_(0.0, 0.2));
+            }
+        }
         // As in a weights file.
         let rounded = |(name, tensor): (String, Tensor)| (name, tensor.to_kind(Kind::Half));
         let tensors: Named = variables.variables().into_iter().map(rounded).collect();
@@ -256,10 +263,10 @@ mod tests {
         #[test]
         fn any_chunking_gives_the_batch_result(
             chunks in prop::collection::vec(1usize..40, 1..12),
-            hop in prop::sample::select(vec![480, 240]),
+            (hop, state_gates) in prop::sample::select(vec![(480, false), (240, false), (480, true)]),
             seed in 0u64..100,
         ) {
-            let model = untrained_of(hop);
+            let model = untrained_of(hop, state_gates);
             let hop = hop as usize;
             let mut input = noise(chunks.iter().sum(), seed);
             input.truncate(chunks.iter().sum::<usize>() * hop);

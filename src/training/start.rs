@@ -14,6 +14,7 @@ use super::state::{self, Progress};
 use crate::model::ModelConfig;
 use crate::model::autoencoder::Autoencoder;
 use crate::model::checkpoint::Checkpoint;
+use crate::model::recurrence;
 
 /// What a run needs besides its configuration.
 pub struct Run {
@@ -33,7 +34,7 @@ pub struct Run {
 pub enum Start {
     Fresh(Box<TrainingConfig>),
     /// From a weights file, whose architecture is used unless the configuration has one of its own, which the weights
-    /// must fit: frames may be shorter, or dilations others.
+    /// must fit: frames may be shorter, dilations others, or gates see more.
     FineTune(Box<TrainingConfig>, Box<Checkpoint>),
     /// The same, and what is judged and kept lies part of the way from these weights to the trained ones.
     Adapt(Box<TrainingConfig>, Box<Checkpoint>),
@@ -55,7 +56,13 @@ pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
             let store = nn::VarStore::new(run.device);
             Autoencoder::new(store.root(), &config.model);
             if let Some(checkpoint) = weights {
-                checkpoint.copy_into(store.variables())?;
+                // Gates that see the state may be new: they begin as if they saw nothing.
+                let is_new = |name: &str| {
+                    name.ends_with(recurrence::STATE) && !checkpoint.tensors.contains_key(name)
+                };
+                let mut variables = store.variables();
+                variables.retain(|name, _| !is_new(name));
+                checkpoint.copy_into(variables)?;
             }
             let weights = store.variables().into_iter().collect();
             let progress = Progress {

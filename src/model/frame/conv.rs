@@ -6,19 +6,29 @@ use std::sync::Arc;
 use super::super::quantised_matrix::QuantisedMatrix;
 use super::arithmetic::{add, relu};
 
+/// Frames that a track takes until its window is moved back to the beginning.
+const SPARE_FRAMES: usize = 6;
+
 /// The layer and the frames before.
 #[derive(Debug, Clone)]
 pub struct FrameConv {
     /// `[out, kernel * in]`.
     weight: Arc<QuantisedMatrix>,
     bias: Arc<[f32]>,
-    dilation: usize,
     relu: bool,
-    /// A ring of the frames before, `in` values each.
-    rows: Vec<f32>,
-    oldest: usize,
-    /// What the product takes: the frames `dilation` apart, `[kernel * in]`, and zeros.
-    gathered: Vec<f32>,
+    /// Frames `dilation` apart lie one behind the other, so that the product takes them as they are: a track for each
+    /// of `dilation` frames. What lies behind them is multiplied by zeros.
+    tracks: Vec<Track>,
+    /// The track of the next frame.
+    next: usize,
+}
+
+/// Frames of `in` values, and a window over the last `kernel` of them.
+#[derive(Debug, Clone)]
+struct Track {
+    values: Vec<f32>,
+    /// Where the window begins.
+    start: usize,
 }
 
 impl FrameConv {
@@ -30,15 +40,18 @@ impl FrameConv {
         dilation: usize,
         relu: bool,
     ) -> Self {
-        let (columns, padded) = (weight.columns(), weight.padded_columns());
+        let is_causal = weight.columns() > inputs;
+        let spare = if is_causal { SPARE_FRAMES * inputs } else { 0 };
+        let track = Track {
+            values: vec![0.0; weight.padded_columns() + spare],
+            start: 0,
+        };
         Self {
             weight: Arc::new(weight),
             bias: bias.into(),
-            dilation,
             relu,
-            rows: vec![0.0; (columns - inputs) * dilation],
-            oldest: 0,
-            gathered: vec![0.0; padded],
+            tracks: vec![track; dilation],
+            next: 0,
         }
     }
 
@@ -53,9 +66,11 @@ impl FrameConv {
     }
 
     fn run(&mut self, input: &[f32], shortcut: Option<&[f32]>) -> Vec<f32> {
-        self.gather(input);
+        let (length, padded) = (self.weight.columns(), self.weight.padded_columns());
+        let window = self.tracks[self.next].push(input, length, padded);
         let mut output = self.bias.to_vec();
-        self.weight.add_product(&self.gathered, &mut output);
+        self.weight.add_product(window, &mut output);
+        self.next = (self.next + 1) % self.tracks.len();
         if let Some(shortcut) = shortcut {
             add(&mut output, shortcut);
         }
@@ -64,21 +79,20 @@ impl FrameConv {
         }
         output
     }
+}
 
-    /// Puts the frame behind the ones `dilation` apart before it, and keeps it.
-    fn gather(&mut self, input: &[f32]) {
-        let size = input.len();
-        let frames = self.rows.len() / size;
-        let row = |frame: usize| frame % frames * size..(frame % frames + 1) * size;
-        let before = frames / self.dilation;
-        let (past, present) = self.gathered.split_at_mut(before * size);
-        for (tap, place) in past.chunks_exact_mut(size).enumerate() {
-            place.copy_from_slice(&self.rows[row(self.oldest + tap * self.dilation)]);
+impl Track {
+    /// Moves the window of `length` values on by a frame, and gives it and what lies behind, `padded` values.
+    fn push(&mut self, frame: &[f32], length: usize, padded: usize) -> &[f32] {
+        let kept = self.start + frame.len()..self.start + length;
+        if kept.start + padded > self.values.len() {
+            self.values.copy_within(kept, 0);
+            self.start = 0;
+        } else {
+            self.start = kept.start;
         }
-        present[..size].copy_from_slice(input);
-        if frames > 0 {
-            self.rows[row(self.oldest)].copy_from_slice(input);
-            self.oldest = (self.oldest + 1) % frames;
-        }
+        let window = &mut self.values[self.start..][..padded];
+        window[length - frame.len()..length].copy_from_slice(frame);
+        window
     }
 }

@@ -1,7 +1,7 @@
 //! [`Recurrence`](super::super::recurrence::Recurrence) on single frames, once or at every band.
 
 use super::super::recurrence::SMALLEST_UPDATE;
-use super::arithmetic::sigmoid;
+use super::arithmetic::{add, sigmoid};
 use super::band_conv::FrameBandConv;
 use super::conv::FrameConv;
 
@@ -9,6 +9,8 @@ use super::conv::FrameConv;
 #[derive(Debug, Clone)]
 pub struct FrameRecurrence {
     products: Products,
+    /// What is remembered adds to the gates.
+    state: Option<FrameConv>,
     /// As long as a frame.
     memory: Vec<f32>,
 }
@@ -22,9 +24,10 @@ enum Products {
 
 impl FrameRecurrence {
     /// On frames of so many `channels`; nothing is remembered yet.
-    pub fn new(products: FrameConv, channels: usize) -> Self {
+    pub fn new(products: FrameConv, state: Option<FrameConv>, channels: usize) -> Self {
         Self {
             products: Products::Dense(products),
+            state,
             memory: vec![0.0; channels],
         }
     }
@@ -33,6 +36,7 @@ impl FrameRecurrence {
     pub fn at_bands(products: FrameBandConv, length: usize) -> Self {
         Self {
             products: Products::AtBands(products),
+            state: None,
             memory: vec![0.0; length],
         }
     }
@@ -44,6 +48,9 @@ impl FrameRecurrence {
             Products::AtBands(products) => products.step(frame),
         };
         let (candidates, gates) = products.split_at_mut(frame.len());
+        if let Some(state) = &mut self.state {
+            add(gates, &state.step(&self.memory));
+        }
         sigmoid(gates);
         let (updates, outputs) = gates.split_at(frame.len());
         for (i, (value, state)) in frame.iter_mut().zip(&mut self.memory).enumerate() {
