@@ -8,6 +8,8 @@ use super::stats::Level;
 
 /// So many missed deadlines within a second are an overload.
 const MISSES: u32 = 10;
+/// One frame counts for so many misses at most: a stall is no overload, one after another is.
+const MOST_AT_ONCE: u32 = 5;
 /// Quiet time before the first trial.
 const FIRST_REST_S: u32 = 5;
 const LONGEST_REST_S: u32 = 60;
@@ -42,8 +44,8 @@ impl Ladder {
         }
     }
 
-    /// Takes whether the next frame missed its deadline and says what to run after it.
-    pub fn observe(&mut self, missed: bool) -> Level {
+    /// Takes how many deadlines went by while the next frame was made, and says what to run after it.
+    pub fn observe(&mut self, missed: u32) -> Level {
         let proven = PROVEN_S * self.frames_per_s;
         self.since_change = self.since_change.saturating_add(1);
         self.frames += 1;
@@ -51,7 +53,7 @@ impl Ladder {
             self.frames = 0;
             self.misses = self.misses.saturating_sub(1);
         }
-        self.misses += u32::from(missed);
+        self.misses += missed.min(MOST_AT_ONCE);
         if self.misses >= MISSES && self.level != Level::Bypass {
             if self.since_change < proven {
                 self.rest = (2 * self.rest).min(LONGEST_REST_S * self.frames_per_s);
@@ -95,7 +97,7 @@ mod tests {
     const SECOND: u32 = 100;
 
     fn run(ladder: &mut Ladder, frames: u32, missed: impl Fn(u32) -> bool) -> Level {
-        (0..frames).fold(Level::Full, |_, n| ladder.observe(missed(n)))
+        (0..frames).fold(Level::Full, |_, n| ladder.observe(missed(n).into()))
     }
 
     #[test]
@@ -113,6 +115,21 @@ mod tests {
         assert_eq!(run(&mut without_light, 12, |_| true), Level::Bypass);
     }
 
+    /// A processor that runs the worker for a few frames out of every ten.
+    #[test]
+    fn a_stall_changes_nothing_and_stalls_again_and_again_lead_down() {
+        let mut ladder = Ladder::new(true, SECOND);
+        assert_eq!(ladder.observe(500), Level::Full);
+        assert_eq!(run(&mut ladder, SECOND, |_| false), Level::Full);
+        for expected in [Level::Light, Level::Bypass] {
+            let level = (0..4).fold(Level::Full, |_, _| {
+                ladder.observe(9);
+                run(&mut ladder, 4, |_| false)
+            });
+            assert_eq!(level, expected);
+        }
+    }
+
     #[test]
     fn comes_back_after_a_rest() {
         let mut ladder = Ladder::new(false, SECOND);
@@ -128,7 +145,7 @@ mod tests {
         let mut level = Level::Full;
         let mut changes = 0;
         for _ in 0..3600 * SECOND {
-            let next = ladder.observe(level == Level::Full);
+            let next = ladder.observe((level == Level::Full).into());
             changes += u32::from(next != level);
             level = next;
         }

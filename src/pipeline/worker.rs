@@ -243,11 +243,13 @@ impl Worker {
         }
         let taken = start.elapsed();
         // It must be done before the next one is complete.
-        let missed = taken.as_secs_f64() > self.step.seconds();
+        let missed = (taken.as_secs_f64() / self.step.seconds()) as u32;
         self.level = self.ladder.observe(missed);
         let gauges = &self.gauges;
         gauges.worker_time.add(taken.as_secs_f32() * 1e6);
-        gauges.deadline_misses.fetch_add(missed.into(), Relaxed);
+        gauges
+            .deadline_misses
+            .fetch_add(u64::from(missed > 0), Relaxed);
         gauges.frames.fetch_add(1, Relaxed);
     }
 
