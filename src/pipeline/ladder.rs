@@ -9,7 +9,7 @@ use super::stats::Level;
 /// So many missed deadlines within a second are an overload.
 const MISSES: u32 = 10;
 /// One frame counts for so many misses at most: a stall is no overload, one after another is.
-const MOST_AT_ONCE: u32 = 5;
+const MOST_AT_ONCE: u32 = 4;
 /// Quiet time before the first trial.
 const FIRST_REST_S: u32 = 5;
 const LONGEST_REST_S: u32 = 60;
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(ladder.observe(500), Level::Full);
         assert_eq!(run(&mut ladder, SECOND, |_| false), Level::Full);
         for expected in [Level::Light, Level::Bypass] {
-            let level = (0..4).fold(Level::Full, |_, _| {
+            let level = (0..3).fold(Level::Full, |_, _| {
                 ladder.observe(9);
                 run(&mut ladder, 4, |_| false)
             });
