@@ -216,6 +216,6 @@ fn change(update: f32) -> f32 {
 }
 
 #[inline(always)]
-fn sigmoid(x: f32) -> f32 {
+pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp2(-x.clamp(-80.0, 80.0) * std::f32::consts::LOG2_E))
 }

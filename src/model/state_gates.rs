@@ -10,8 +10,8 @@
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
 
+use super::gated_mean::sigmoid;
 use super::recurrence::SMALLEST_UPDATE;
-use crate::dsp::exp2;
 
 /// Rows, and values of a row's product, that are summed up together in registers.
 const ROWS: usize = 4;
@@ -201,9 +201,4 @@ fn add_scaled(sums: &mut [f32; COLUMNS], x: f32, weights: &[f32; COLUMNS], fused
             *sum + weight * x
         };
     }
-}
-
-#[inline(always)]
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp2(-x.clamp(-80.0, 80.0) * std::f32::consts::LOG2_E))
 }

@@ -86,9 +86,6 @@ pub struct LossConfig {
     pub magnitude: f64,
     /// Compressed complex spectra.
     pub complex: f64,
-    /// How much less bins count where bandwidths of hearing are wider: 1 for equal weight of every ERB, 0 of every
-    /// bin.
-    pub erb_weighting: f64,
     /// How many times more speech removed costs than noise left.
     pub speech_removed: f64,
     /// The spectral terms again at another resolution, drawn per update from `resolutions_samples`.
@@ -188,7 +185,6 @@ impl Default for LossConfig {
         Self {
             magnitude: 1.0,
             complex: 0.1,
-            erb_weighting: 1.0,
             speech_removed: 2.0,
             other_resolution: 0.5,
             resolutions_samples: vec![256, 512, 2048],
