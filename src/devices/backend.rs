@@ -1,6 +1,5 @@
-//! cpal as the pipeline's backend.
+//! cpal as the pipeline's backend: its own hosts, and PulseAudio's devices as [`pulse`](super::pulse) makes them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait};
@@ -9,7 +8,7 @@ use crossbeam_channel::Sender;
 
 use super::choice;
 use super::deadline::within;
-use super::pulse::{LatencyHold, Survey, Watch, Watched};
+use super::pulse::{Survey, Watch, Watched};
 use super::stream::{self, Format, Side};
 use crate::pipeline::{
     Backend, CaptureSide, DeviceChoice, DeviceError, DeviceErrorKind, DeviceInfo, Direction,
@@ -18,8 +17,6 @@ use crate::pipeline::{
 
 /// A server may take this long to start a stream; a Bluetooth headset needs about two seconds.
 const OPENING: Duration = Duration::from_secs(5);
-/// Periods of a recording that a server keeps for a reader that is late.
-const ROOM_PERIODS: usize = 8;
 /// PipeWire's own host, as cpal writes it.
 const PIPEWIRE: &str = "pipewire";
 /// A hanging server must not hold up the daemon when it closes a stream.
@@ -33,15 +30,10 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// those of its PulseAudio server, which cost more.
 #[derive(Default)]
 pub struct CpalBackend {
-    pulse: Option<Pulse>,
+    pulse: Option<Watch>,
     /// A server that is gone comes back: the sound card is not to be taken from under it.
     had_pulse: bool,
     told_of_alsa: bool,
-}
-
-struct Pulse {
-    host: Arc<cpal::Host>,
-    watch: Watch,
 }
 
 impl CpalBackend {
@@ -50,22 +42,15 @@ impl CpalBackend {
         Self::default()
     }
 
-    /// The server, connected to anew if need be. A client of cpal cannot be closed, so it is kept
-    /// for as long as its server lives.
-    fn pulse(&mut self) -> Result<&Pulse, DeviceError> {
-        self.pulse = self
-            .pulse
-            .take()
-            .filter(|pulse| pulse.watch.survey().is_ok());
-        let pulse = match self.pulse.take() {
-            Some(pulse) => pulse,
-            None => Pulse {
-                watch: Watch::start()?,
-                host: Arc::new(cpal::host_from_id(HostId::PulseAudio)?),
-            },
+    /// The server, watched anew if need be.
+    fn pulse(&mut self) -> Result<&Watch, DeviceError> {
+        let alive = self.pulse.take().filter(|watch| watch.survey().is_ok());
+        let watch = match alive {
+            Some(watch) => watch,
+            None => Watch::start()?,
         };
         self.had_pulse = true;
-        Ok(self.pulse.insert(pulse))
+        Ok(self.pulse.insert(watch))
     }
 
     /// The host for those who name none.
@@ -103,7 +88,7 @@ impl CpalBackend {
 
     fn devices_of(&mut self, host: HostId) -> Result<Vec<DeviceInfo>, DeviceError> {
         if host == HostId::PulseAudio {
-            return Ok(self.pulse()?.watch.survey()?.devices());
+            return Ok(self.pulse()?.survey()?.devices());
         }
         let list = move || Ok(list(&cpal::host_from_id(host)?)?);
         within(OPENING, list).unwrap_or_else(|| Err(hangs()))
@@ -119,51 +104,31 @@ impl CpalBackend {
         let direction = side.direction();
         let device = self.find(choice, direction)?;
         let id: DeviceId = device.id.parse()?;
-        let host = match id.host() {
-            HostId::PulseAudio => Arc::clone(&self.pulse()?.host),
-            other => Arc::new(cpal::host_from_id(other)?),
-        };
         let (wish, name) = (wish.clone(), id.id().to_owned());
         let survey = match id.host() {
-            HostId::PulseAudio => Some(self.pulse()?.watch.survey()?),
+            HostId::PulseAudio => Some(self.pulse()?.survey()?),
             _ => None,
         };
-        let is_pipewire = survey.as_ref().is_some_and(Survey::is_pipewire);
-        let holds_latency =
-            direction == Direction::Input && survey.as_ref().is_some_and(Survey::drops_bursts);
-        let room_periods = if holds_latency { ROOM_PERIODS } else { 1 };
         let for_stream = events.clone();
         let opened = within(OPENING, move || {
+            let found = match survey {
+                Some(survey) => on_server(&survey, &id, direction),
+                None => device_of(&cpal::host_from_id(id.host())?, &id, direction)?,
+            };
             let gone =
                 || DeviceError::new(DeviceErrorKind::NotAvailable, format!("no device {id}"));
-            let node = is_pipewire.then(|| node(&id, direction)).flatten();
-            let device = match node {
-                Some(node) => node,
-                None => device_of(&host, &id, direction)?.ok_or_else(gone)?,
-            };
-            stream::open(&device, &wish, room_periods, side, for_stream)
+            stream::open(&found.ok_or_else(gone)?, &wish, side, for_stream)
         });
-        let (stream, format) = opened
-            .unwrap_or_else(|| Err(hangs()))
-            .inspect_err(|error| {
-                // The connection that cpal has may have broken alone.
-                if matches!(error.kind, DeviceErrorKind::Invalidated) {
-                    self.pulse = None;
-                }
-            })?;
-        let latency_hold = holds_latency
-            .then(|| LatencyHold::start(&name, format.period()))
-            .transpose()?;
+        let (stream, format) = opened.unwrap_or_else(|| Err(hangs()))?;
         let watched = match &self.pulse {
-            Some(pulse) if device.host == HostId::PulseAudio.to_string() => {
-                Some(pulse.watch.add(direction, &name, events))
+            Some(watch) if device.host == HostId::PulseAudio.to_string() => {
+                Some(watch.add(direction, &name, events))
             }
             _ => None,
         };
         let handle = Handle {
             stream: Some(stream),
             _watched: watched,
-            _latency_hold: latency_hold,
         };
         Ok(describe(device, format, handle))
     }
@@ -173,7 +138,7 @@ impl Backend for CpalBackend {
     fn devices(&mut self) -> Result<Vec<DeviceInfo>, DeviceError> {
         let had_pulse = self.had_pulse;
         let survey = match self.pulse() {
-            Ok(pulse) => Some(pulse.watch.survey()?),
+            Ok(watch) => Some(watch.survey()?),
             Err(error) if had_pulse => return Err(error),
             Err(_) => None,
         };
@@ -199,7 +164,7 @@ impl Backend for CpalBackend {
     fn default_device(&mut self, direction: Direction) -> Result<Option<String>, DeviceError> {
         match self.default_host()? {
             HostId::PulseAudio => {
-                let survey = self.pulse()?.watch.survey()?;
+                let survey = self.pulse()?.survey()?;
                 Ok(survey
                     .default_device(direction)
                     .map(|name| super::pulse::id(&name)))
@@ -234,7 +199,6 @@ impl Backend for CpalBackend {
 struct Handle {
     stream: Option<cpal::Stream>,
     _watched: Option<Watched>,
-    _latency_hold: Option<LatencyHold>,
 }
 
 impl StreamHandle for Handle {}
@@ -272,7 +236,13 @@ fn device_of(
     }))
 }
 
-/// PipeWire's own device behind that of its PulseAudio server, where it is to be had.
+/// The server's device, or PipeWire's own behind it, where it is to be had.
+fn on_server(survey: &Survey, id: &DeviceId, direction: Direction) -> Option<cpal::Device> {
+    let node = survey.is_pipewire().then(|| node(id, direction)).flatten();
+    node.or_else(|| Some(survey.device(direction, id.id())?.into_cpal()))
+}
+
+/// PipeWire's own device behind that of its PulseAudio server.
 #[cfg(feature = "pipewire")]
 fn node(id: &DeviceId, direction: Direction) -> Option<cpal::Device> {
     let name = id.id();

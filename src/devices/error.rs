@@ -37,6 +37,26 @@ impl From<cpal::Error> for DeviceError {
     }
 }
 
+/// For streams of our own, which report as cpal's do.
+impl From<DeviceError> for cpal::Error {
+    fn from(error: DeviceError) -> Self {
+        use cpal::ErrorKind;
+        let kind = match error.kind {
+            DeviceErrorKind::Busy => ErrorKind::DeviceBusy,
+            DeviceErrorKind::NotAvailable => ErrorKind::DeviceNotAvailable,
+            DeviceErrorKind::HostUnavailable => ErrorKind::HostUnavailable,
+            DeviceErrorKind::Invalidated => ErrorKind::StreamInvalidated,
+            DeviceErrorKind::Changed => ErrorKind::DeviceChanged,
+            DeviceErrorKind::Xrun => ErrorKind::Xrun,
+            DeviceErrorKind::RealtimeDenied => ErrorKind::RealtimeDenied,
+            DeviceErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            DeviceErrorKind::Unsupported => ErrorKind::UnsupportedConfig,
+            DeviceErrorKind::Other => ErrorKind::Other,
+        };
+        Self::with_message(kind, error.message)
+    }
+}
+
 impl From<ProtocolError> for DeviceError {
     fn from(error: ProtocolError) -> Self {
         let (kind, message) = match &error {
@@ -100,6 +120,8 @@ mod tests {
             let error = DeviceError::from(cpal::Error::with_message(kind, "why"));
             assert_eq!(error.kind, meaning, "{kind:?}");
             assert_eq!(error.message.is_empty(), kind == ErrorKind::Xrun);
+            let back = DeviceError::from(cpal::Error::from(error.clone()));
+            assert_eq!(back, error, "our own streams report alike");
         }
     }
 }

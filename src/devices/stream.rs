@@ -3,8 +3,6 @@
 //! The callbacks convert in place or through a buffer made beforehand and use the queue's own
 //! wait-free ends: they never block, lock, allocate or log.
 
-use std::time::Duration;
-
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig, SupportedBufferSize};
 use cpal::{SupportedStreamConfig, SupportedStreamConfigRange};
@@ -51,34 +49,25 @@ pub struct Format {
     pub period_frames: usize,
 }
 
-impl Format {
-    /// Time between two callbacks.
-    pub fn period(&self) -> Duration {
-        Duration::from_secs_f64(self.period_frames as f64 / f64::from(self.rate_hz))
-    }
-}
-
-/// Opens `device` as near to the wish as it allows, with `room_periods` of it in the server's
-/// buffer, and starts it. May wait for the server for ever.
+/// Opens `device` as near to the wish as it allows, and starts it. May wait for the server for ever.
 pub fn open(
     device: &cpal::Device,
     wish: &StreamWish,
-    room_periods: usize,
     side: Side,
     events: Sender<StreamEvent>,
 ) -> Result<(cpal::Stream, Format), DeviceError> {
     let format = settle(device, side.direction(), wish)?;
     let stream = match format.sample {
-        SampleFormat::F32 => build::<f32>(device, format, room_periods, side, events),
-        SampleFormat::I32 => build::<i32>(device, format, room_periods, side, events),
-        SampleFormat::I16 => build::<i16>(device, format, room_periods, side, events),
+        SampleFormat::F32 => build::<f32>(device, format, side, events),
+        SampleFormat::I32 => build::<i32>(device, format, side, events),
+        SampleFormat::I16 => build::<i16>(device, format, side, events),
         other => unreachable!("{other} is none of FORMATS"),
     }?;
     stream.play()?;
     // Not every host knows; then the device does what it was asked.
-    let period_frames = stream.buffer_size().map_or(format.period_frames, |frames| {
-        frames as usize / room_periods
-    });
+    let period_frames = stream
+        .buffer_size()
+        .map_or(format.period_frames, |frames| frames as usize);
     Ok((
         stream,
         Format {
@@ -168,14 +157,13 @@ fn choose(
 fn build<T: DeviceSample>(
     device: &cpal::Device,
     format: Format,
-    room_periods: usize,
     side: Side,
     events: Sender<StreamEvent>,
 ) -> Result<cpal::Stream, DeviceError> {
     let config = StreamConfig {
         channels: format.channels,
         sample_rate: format.rate_hz,
-        buffer_size: BufferSize::Fixed((format.period_frames * room_periods) as u32),
+        buffer_size: BufferSize::Fixed(format.period_frames as u32),
     };
     let direction = side.direction();
     let mut last = None;

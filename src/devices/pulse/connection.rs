@@ -1,19 +1,17 @@
 //! A plain connection: a command, its answer, and events while waiting.
 //!
 //! The protocol's messages come from the crate that cpal uses; its client offers neither modules
-//! nor events and waits for a hanging server for ever.
+//! nor events, waits for a hanging server for ever, and clears a megabyte for every message.
 
 use std::ffi::CString;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{
-    self, AuthParams, AuthReply, ChannelMap, Command, CommandReply, CreateRecordStreamReply,
-    LoadModuleParams, ModuleInfo, Prop, Props, ProtocolError, RecordStreamParams, SampleFormat,
-    SampleSpec, SetClientNameReply, SubscriptionMask,
+    self, AuthParams, AuthReply, Command, CommandReply, Descriptor, DescriptorFlags,
+    LoadModuleParams, ModuleInfo, Prop, Props, ProtocolError, SetClientNameReply, SubscriptionMask,
 };
 
 use super::Survey;
@@ -21,8 +19,6 @@ use crate::pipeline::{DeviceError, DeviceErrorKind};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Rate of the paused stream: only lengths are counted with it.
-const PAUSED_RATE_HZ: u32 = 48_000;
 /// Longer messages are not messages.
 const LONGEST_MESSAGE: u32 = 16 << 20;
 
@@ -129,39 +125,6 @@ impl Connection {
         Ok(self.tell(&Command::SetDefaultSource(c_string(name)?))?)
     }
 
-    /// Records the source of this name, paused from the start and for as long as the connection
-    /// lasts, and wants its samples every `period`.
-    ///
-    /// # Errors
-    /// When there is no such source.
-    pub fn record_paused(&mut self, source: &str, period: Duration) -> Result<(), DeviceError> {
-        let sample_spec = SampleSpec {
-            format: SampleFormat::S16Le,
-            channels: 1,
-            sample_rate: PAUSED_RATE_HZ,
-        };
-        let frames = (period.as_secs_f64() * f64::from(PAUSED_RATE_HZ)).round() as u32;
-        let bytes = frames * sample_spec.format.bytes_per_sample() as u32;
-        let _: CreateRecordStreamReply =
-            self.ask(&Command::CreateRecordStream(RecordStreamParams {
-                sample_spec,
-                channel_map: ChannelMap::mono(),
-                source_name: Some(c_string(source)?),
-                buffer_attr: BufferAttr {
-                    fragment_size: bytes,
-                    ..BufferAttr::default()
-                },
-                flags: StreamFlags {
-                    start_corked: true,
-                    no_move: true,
-                    adjust_latency: true,
-                    ..StreamFlags::default()
-                },
-                ..RecordStreamParams::default()
-            }))?;
-        Ok(())
-    }
-
     /// From now on [`Connection::wait`] tells of devices that come and go, of programs that start
     /// or stop recording, and of changed defaults.
     ///
@@ -182,8 +145,9 @@ impl Connection {
     /// When the server ends the connection.
     pub fn wait(&mut self) -> Result<(), DeviceError> {
         self.limit_waiting(None)?;
+        let mut message = Vec::new();
         while !self.changed {
-            let message = self.read_message()?;
+            self.receive(&mut message)?;
             self.note_event(&message);
         }
         self.changed = false;
@@ -206,7 +170,8 @@ impl Connection {
         })
     }
 
-    fn ask<R: CommandReply>(&mut self, command: &Command) -> Result<R, ProtocolError> {
+    /// Sends a command and waits for its answer.
+    pub(super) fn ask<R: CommandReply>(&mut self, command: &Command) -> Result<R, ProtocolError> {
         let answer = self.round_trip(command)?;
         let (_, reply) = protocol::read_reply_message(&mut Cursor::new(answer), self.version)?;
         Ok(reply)
@@ -218,12 +183,11 @@ impl Connection {
 
     /// Sends a command and gives back the message that answers it.
     fn round_trip(&mut self, command: &Command) -> Result<Vec<u8>, ProtocolError> {
-        self.sequence += 1;
-        let socket = self.socket.get_mut();
-        protocol::write_command_message(socket, self.sequence, command, self.version)?;
+        self.send(command)?;
+        let mut message = Vec::new();
         loop {
-            let message = self.read_message()?;
-            match protocol::read_command_message(&mut Cursor::new(&message), self.version) {
+            self.receive(&mut message)?;
+            match self.read_command(&message) {
                 Ok((sequence, Command::Reply)) if sequence == self.sequence => return Ok(message),
                 Ok((sequence, Command::Error(refusal))) if sequence == self.sequence => {
                     return Err(ProtocolError::ServerError(refusal));
@@ -233,33 +197,64 @@ impl Connection {
         }
     }
 
+    /// Sends a command whose answer comes among the messages.
+    pub(super) fn send(&mut self, command: &Command) -> Result<(), ProtocolError> {
+        self.sequence += 1;
+        let socket = self.socket.get_mut();
+        protocol::write_command_message(socket, self.sequence, command, self.version)
+    }
+
+    /// Sends the `samples` of a channel, which `message` is only the room for.
+    pub(super) fn send_samples(
+        &mut self,
+        channel: u32,
+        samples: impl Iterator<Item = f32>,
+        message: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError> {
+        message.clear();
+        message.extend([0; protocol::DESCRIPTOR_SIZE]);
+        message.extend(samples.flat_map(f32::to_le_bytes));
+        let (header, samples) = message
+            .split_first_chunk_mut()
+            .expect("the header is the message's first part");
+        let descriptor = Descriptor {
+            length: samples.len() as u32,
+            channel,
+            offset: 0,
+            flags: DescriptorFlags::empty(),
+        };
+        protocol::encode_descriptor(header, &descriptor);
+        Ok(self.socket.get_mut().write_all(message)?)
+    }
+
     fn note_event(&mut self, message: &[u8]) {
-        let command = protocol::read_command_message(&mut Cursor::new(message), self.version);
+        let command = self.read_command(message);
         self.changed |= matches!(command, Ok((_, Command::SubscribeEvent(_))));
     }
 
-    /// The next message, with its header.
-    fn read_message(&mut self) -> Result<Vec<u8>, ProtocolError> {
-        let header = protocol::read_descriptor(&mut self.socket)?;
+    /// The command in a message, and its number.
+    pub(super) fn read_command(&self, message: &[u8]) -> Result<(u32, Command), ProtocolError> {
+        protocol::read_command_message(&mut Cursor::new(message), self.version)
+    }
+
+    /// The next `message`, with its header; gives the channel that it belongs to.
+    pub(super) fn receive(&mut self, message: &mut Vec<u8>) -> Result<u32, ProtocolError> {
+        message.resize(protocol::DESCRIPTOR_SIZE, 0);
+        self.socket.read_exact(message)?;
+        let header = protocol::read_descriptor(&mut Cursor::new(&message))?;
         if header.length > LONGEST_MESSAGE {
             let bytes = header.length;
             return Err(ProtocolError::Invalid(format!(
                 "a message of {bytes} bytes"
             )));
         }
-        let mut message = [0; protocol::DESCRIPTOR_SIZE];
-        protocol::encode_descriptor(&mut message, &header);
-        let mut message = message.to_vec();
-        let read = (&mut self.socket)
-            .take(header.length.into())
-            .read_to_end(&mut message)?;
-        if read < header.length as usize {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        }
-        Ok(message)
+        message.resize(protocol::DESCRIPTOR_SIZE + header.length as usize, 0);
+        self.socket
+            .read_exact(&mut message[protocol::DESCRIPTOR_SIZE..])?;
+        Ok(header.channel)
     }
 
-    fn limit_waiting(&self, limit: Option<Duration>) -> Result<(), ProtocolError> {
+    pub(super) fn limit_waiting(&self, limit: Option<Duration>) -> Result<(), ProtocolError> {
         Ok(self.socket.get_ref().set_read_timeout(limit)?)
     }
 }

@@ -1,13 +1,13 @@
-//! What denoised asks of a PulseAudio server, or of PipeWire in its place, besides streams.
+//! A PulseAudio server, or PipeWire in its place: its devices, their streams, and what happens to them.
 
 mod connection;
 pub mod cookie;
-mod latency_hold;
+mod device;
+mod stream;
 mod survey;
 mod watch;
 
 pub use connection::Connection;
-pub use latency_hold::LatencyHold;
 pub use survey::{Survey, id};
 pub use watch::{Watch, Watched};
 

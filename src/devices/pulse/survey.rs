@@ -4,6 +4,7 @@ use std::ffi::CString;
 
 use pulseaudio::protocol::{ServerInfo, SinkInfo, SourceFlags, SourceInfo, SourceOutputInfo};
 
+use super::device::Device;
 use super::{VIRTUAL_SINK, VIRTUAL_SOURCE};
 use crate::pipeline::{DeviceInfo, Direction};
 
@@ -18,12 +19,6 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Whether this is PulseAudio itself, which keeps no more for a stream that records than it
-    /// asks for at once. PipeWire in its place keeps several times as much.
-    pub fn drops_bursts(&self) -> bool {
-        self.server.server_name.as_deref() == Some(c"pulseaudio")
-    }
-
     /// Whether this is PipeWire in PulseAudio's place.
     pub fn is_pipewire(&self) -> bool {
         let name = self.server.server_name.as_ref().map(text);
@@ -68,6 +63,29 @@ impl Survey {
             )
         });
         inputs.chain(outputs).collect()
+    }
+
+    /// The device of this name, to open streams on.
+    pub fn device(&self, direction: Direction, name: &str) -> Option<Device> {
+        let (own, description, spec, channels) = match direction {
+            Direction::Input => {
+                let source = self.sources.iter().find(|s| text(&s.name) == name)?;
+                let (spec, channels) = (source.sample_spec, source.channel_map);
+                (&source.name, &source.description, spec, channels)
+            }
+            Direction::Output => {
+                let sink = self.sinks.iter().find(|s| text(&s.name) == name)?;
+                let (spec, channels) = (sink.sample_spec, sink.channel_map);
+                (&sink.name, &sink.description, spec, channels)
+            }
+        };
+        Some(Device {
+            direction,
+            name: own.clone(),
+            description: text(description.as_ref().unwrap_or(own)),
+            rate_hz: spec.sample_rate,
+            channels,
+        })
     }
 
     /// Whether there is a device of this name.
