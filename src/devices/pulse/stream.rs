@@ -26,8 +26,9 @@ use crate::pipeline::DeviceError;
 
 /// Periods of a recording that the server keeps for a reader that is late.
 const RECORDED_PERIODS: u32 = 8;
-/// Periods that the server holds to play: one while the next is asked for.
-const PLAYED_PERIODS: u32 = 2;
+/// The server asks for halves of a period, so that what it holds to play may be short: two of them and half of
+/// one for the device. With less it ran dry when other streams joined the device.
+const REQUESTS_PER_PERIOD: u32 = 2;
 const BYTES_PER_SAMPLE: usize = size_of::<f32>();
 
 /// What a stream of `f32` samples looks like.
@@ -52,9 +53,6 @@ impl Shape {
         BYTES_PER_SAMPLE as u32 * u32::from(self.channels.num_channels())
     }
 
-    fn period_bytes(&self) -> u32 {
-        self.period_frames * self.bytes_per_frame()
-    }
 }
 
 /// A stream, paused until it is played; ends when it is dropped.
@@ -83,7 +81,7 @@ pub fn record(
     report: impl FnMut(cpal::Error) + Send + 'static,
 ) -> Result<Stream, cpal::Error> {
     let mut connection = Connection::open()?;
-    let period = shape.period_bytes();
+    let period = shape.period_frames * shape.bytes_per_frame();
     let created: CreateRecordStreamReply = connection
         .ask(&Command::CreateRecordStream(RecordStreamParams {
             sample_spec: shape.sample_spec(),
@@ -132,16 +130,17 @@ pub fn play(
     report: impl FnMut(cpal::Error) + Send + 'static,
 ) -> Result<Stream, cpal::Error> {
     let mut connection = Connection::open()?;
-    let period = shape.period_bytes();
+    let request = (shape.period_frames / REQUESTS_PER_PERIOD).max(1) * shape.bytes_per_frame();
+    let held = request * 5 / 2;
     let created: CreatePlaybackStreamReply = connection
         .ask(&Command::CreatePlaybackStream(PlaybackStreamParams {
             sample_spec: shape.sample_spec(),
             channel_map: shape.channels,
             sink_name: Some(sink.into()),
             buffer_attr: BufferAttr {
-                max_length: PLAYED_PERIODS * period,
-                target_length: PLAYED_PERIODS * period,
-                minimum_request_length: period,
+                max_length: held,
+                target_length: held,
+                minimum_request_length: request,
                 ..BufferAttr::default()
             },
             flags: flags(),
