@@ -3,26 +3,27 @@
 //! A controller watches how much audio lies between capture and playback and bends the ratio of
 //! the output resampler. The level it holds is the one just after playback started, which is right
 //! by construction, or less where that is more than enough. It acts only once the level has left a
-//! band around that, and then until it is back: for devices on one clock the resampler rests at its
-//! exact ratio and the delay does not move at all.
+//! band around that, makes up for the difference in one go, and looks again: for devices on one clock
+//! the resampler rests at its exact ratio and the delay does not move at all. Where the level leaves
+//! the band again and again on the same side, the clocks differ, and the ratio follows them.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 /// Largest change of the ratio: 9 cents, slow enough to be inaudible.
 pub const MAX_BEND: f64 = 0.005;
-
 /// The level is the median of so many seconds: callbacks that come late for less than half of it do
 /// not count, however late they are.
 const WINDOW_S: f64 = 2.0;
 /// The level may move this much without consequence.
 const BAND_S: f64 = 0.001;
-/// Bend per second of error; the level follows within 1/0.2 = 5 s, and at 300 ppm it differs from
-/// its goal by 1.5 ms.
-const PROPORTIONAL: f64 = 0.2;
-/// How long the bend is averaged to tell the drift.
-const DRIFT_S: f64 = 60.0;
-/// No two crystals differ by more: that is the undoing of a jump.
+/// A level that has moved further when it is noticed has jumped: no clock is to blame.
+const JUMP_S: f64 = 0.0015;
+/// A difference is made up for in this time, if [`MAX_BEND`] allows.
+const CORRECTION_S: f64 = 2.0;
+/// Share of what the clocks seem to differ by that is believed at once.
+const BELIEVED: f64 = 0.5;
+/// No two crystals differ by more.
 const MAX_DRIFT: f64 = 0.0005;
 
 /// Controller from the level of the queue to the ratio of the resampler.
@@ -31,17 +32,26 @@ pub struct DriftControl {
     recent: Recent,
     /// The level to hold, once it is known.
     goal_s: Option<f64>,
-    /// Sign of the error that is being corrected; 0 while the ratio rests.
-    correcting: f64,
+    /// How long the level has been held.
+    held_s: f64,
+    correction: Option<Correction>,
+    /// Sign of the error when the level last left the band by itself; 0 if it never did.
+    side: f64,
+    /// Bend that makes up for the difference of the clocks, as far as it is known.
     drift: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Correction {
+    bend: f64,
+    left_s: f64,
 }
 
 impl DriftControl {
     /// The level has jumped: takes the level of the next seconds as the one to hold.
     pub fn restart(&mut self) {
-        self.recent.clear();
         self.goal_s = None;
-        self.correcting = 0.0;
+        self.hold();
     }
 
     /// Takes the level of the queue, in seconds of audio, `elapsed_s` after the last call. Returns
@@ -51,32 +61,55 @@ impl DriftControl {
     /// lie in time, and ends with the one that is enough however they lie: where clocks drift, it
     /// will be needed.
     pub fn update(&mut self, level_s: f64, enough_s: &RangeInclusive<f64>, elapsed_s: f64) -> f64 {
-        let bend = self.recent.add(level_s, elapsed_s).map_or(0.0, |level_s| {
-            let start_s = level_s.clamp(*enough_s.start(), *enough_s.end());
-            let goal_s = *self.goal_s.get_or_insert(start_s);
-            self.bend(level_s, goal_s, *enough_s.end())
+        if let Some(correction) = &mut self.correction {
+            correction.left_s -= elapsed_s;
+            if correction.left_s <= 0.0 {
+                self.hold();
+            }
+        } else if let Some(level_s) = self.recent.add(level_s, elapsed_s) {
+            self.held_s += elapsed_s;
+            let goal_s = level_s.clamp(*enough_s.start(), *enough_s.end());
+            let moved_s = level_s - *self.goal_s.get_or_insert(goal_s);
+            if moved_s.abs() > BAND_S {
+                self.learn(moved_s);
+                self.goal_s = Some(*enough_s.end());
+                self.correct(level_s - enough_s.end());
+            }
+        }
+        1.0 - self.drift - self.correction.map_or(0.0, |correction| correction.bend)
+    }
+
+    fn hold(&mut self) {
+        self.correction = None;
+        self.recent.clear();
+        self.held_s = 0.0;
+    }
+
+    fn correct(&mut self, excess_s: f64) {
+        let most = MAX_BEND - MAX_DRIFT;
+        let bend = (excess_s / CORRECTION_S).clamp(-most, most);
+        self.correction = (bend != 0.0).then(|| Correction {
+            bend,
+            left_s: excess_s / bend,
         });
-        if bend.abs() <= MAX_DRIFT {
-            self.drift += (elapsed_s / DRIFT_S).min(1.0) * (bend - self.drift);
-        }
-        1.0 - bend
     }
 
-    fn bend(&mut self, level_s: f64, goal_s: f64, always_enough_s: f64) -> f64 {
-        let mut error = level_s - goal_s;
-        if self.correcting == 0.0 && error.abs() > BAND_S {
-            self.goal_s = Some(always_enough_s);
-            error = level_s - always_enough_s;
-            self.correcting = error.signum();
+    /// What it tells of the clocks that the level has `moved_s` while it was held.
+    fn learn(&mut self, moved_s: f64) {
+        if moved_s.abs() > JUMP_S {
+            return;
         }
-        if error * self.correcting <= 0.0 {
-            self.correcting = 0.0;
-            return 0.0;
+        let again = moved_s * self.side > 0.0;
+        let too_much = moved_s * self.drift < 0.0;
+        if again || too_much {
+            let rest = moved_s / (self.held_s + WINDOW_S);
+            self.drift = (self.drift + BELIEVED * rest).clamp(-MAX_DRIFT, MAX_DRIFT);
         }
-        (PROPORTIONAL * error).clamp(-MAX_BEND, MAX_BEND)
+        self.side = moved_s.signum();
     }
 
-    /// How much faster the capture clock runs than the playback clock, in parts per million.
+    /// How much faster the capture clock runs than the playback clock, in parts per million, as far as
+    /// it is known.
     pub fn drift_ppm(&self) -> f64 {
         self.drift * 1e6
     }
@@ -181,6 +214,8 @@ mod tests {
             let bend = end.iter().map(|&(_, bend)| bend).sum::<f64>() / end.len() as f64;
             let found = (1.0 / bend - 1.0) * 1e6;
             assert!((found - ppm).abs() < 10.0, "{ppm} ppm found as {found}");
+            let corrected = end.windows(2).filter(|pair| pair[0].1 != pair[1].1);
+            assert!(corrected.count() < 20, "{ppm} ppm: the ratio does not rest");
         }
     }
 
@@ -206,7 +241,7 @@ mod tests {
                     480.0 * bend + if frames == 1000 { jump } else { 0.0 }
                 },
             );
-            let (before, after) = (&trace[500..999], &trace[6000..]);
+            let (before, after) = (&trace[500..999], &trace[1800..]);
             assert!(before.iter().chain(after).all(|&(_, bend)| bend == 1.0));
             let level_s = after.iter().map(|&(level, _)| level).sum::<f64>() / after.len() as f64;
             let off_ms = (level_s - ENOUGH_S.end()) * 1e3;

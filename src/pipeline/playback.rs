@@ -122,7 +122,8 @@ impl Playback {
         }
         let state = self.feed.state();
         let disturbances = state.underruns() + state.dropped_samples();
-        if disturbances != self.disturbances {
+        // Before the device begins to play, whatever gathers says nothing.
+        if disturbances != self.disturbances || state.callbacks() == 0 {
             self.disturbances = disturbances;
             self.drift.restart();
         }

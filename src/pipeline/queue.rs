@@ -115,6 +115,7 @@ pub fn playback_queue() -> (PlaybackFeed, PlaybackSide) {
         block: None,
         position: 0,
         waiting: true,
+        has_played: false,
         declick: Declick::default(),
     };
     (PlaybackFeed { producer }, side)
@@ -185,6 +186,8 @@ pub struct PlaybackSide {
     position: usize,
     /// Silent until enough samples have gathered.
     waiting: bool,
+    /// What had gathered before the device began to play is not lost.
+    has_played: bool,
     declick: Declick,
 }
 
@@ -238,8 +241,11 @@ impl PlaybackSide {
                 let count = left.min(excess);
                 self.advance(count);
                 excess -= count;
-                self.consumer.state.dropped.fetch_add(count as u64, Relaxed);
+                if self.has_played {
+                    self.consumer.state.dropped.fetch_add(count as u64, Relaxed);
+                }
             }
+            self.has_played = true;
         }
     }
 
@@ -440,6 +446,7 @@ mod tests {
         let mut played = pull(&mut side, 480, 1);
         // The surplus over the target went before the start.
         assert_eq!(feed.state().queued_samples(), 480);
+        assert_eq!(feed.state().dropped_samples(), 0, "nobody missed it");
         assert_eq!(played[400..480], tone[640..720]);
         for _ in 0..4 {
             played.extend(pull(&mut side, 480, 1));

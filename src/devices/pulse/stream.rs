@@ -52,7 +52,6 @@ impl Shape {
     fn bytes_per_frame(&self) -> u32 {
         BYTES_PER_SAMPLE as u32 * u32::from(self.channels.num_channels())
     }
-
 }
 
 /// A stream, paused until it is played; ends when it is dropped.
