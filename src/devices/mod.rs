@@ -1,11 +1,11 @@
 //! The computer's audio devices, as the [pipeline](crate::pipeline) sees them.
 //!
-//! [`CpalBackend`] opens streams through cpal: PulseAudio, which PipeWire speaks too, where it runs,
-//! else ALSA. A stream's way: [`choice`] finds the device, [`stream`] settles rate, channels and
+//! [`CpalBackend`] opens streams through cpal: of PulseAudio, which PipeWire speaks too, where it runs,
+//! else of ALSA. A stream's way: [`choice`] finds the device, [`stream`] settles rate, channels and
 //! format and moves samples between the callback and the queue, through [`sample`] where the device
 //! does not take `f32`; [`callback_thread`] gets the callbacks real-time priority; [`error`] says
-//! what an error of cpal asks for. [`pulse`] is a second, plain connection to the server for what
-//! cpal does not tell: which devices appear, vanish and are the default, and whether anybody
+//! what an error of cpal asks for. [`pulse`] speaks to a PulseAudio server: it makes its devices devices
+//! of cpal, and tells what cpal does not: which appear, vanish and are the default, and whether anybody
 //! listens.
 
 mod backend;
