@@ -74,6 +74,10 @@ impl From<ProtocolError> for DeviceError {
                 },
                 format!("the audio server refused: {refusal}"),
             ),
+            ProtocolError::Io(end) if end.kind() == std::io::ErrorKind::UnexpectedEof => (
+                DeviceErrorKind::HostUnavailable,
+                "the audio server has ended the connection".to_owned(),
+            ),
             ProtocolError::Io(_) | ProtocolError::Timeout => (
                 DeviceErrorKind::HostUnavailable,
                 format!("the audio server does not answer: {error}"),
