@@ -91,7 +91,7 @@ fn row_length(bands: usize, width: usize) -> usize {
 }
 
 /// Output `channels` `[bias.len(), bands]` of `rows`.
-#[multiversion(targets("x86_64+avx2+fma"))]
+#[multiversion(targets("x86_64+avx512f+fma", "x86_64+avx2+fma"))]
 fn convolve(
     rows: &[f32],
     [bands, width, length]: [usize; 3],
