@@ -27,7 +27,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// Devices of a PulseAudio server (or PipeWire's) come first; where none runs, and none has run
 /// since this was made, the default is ALSA's. Devices of the other hosts are found by their ids,
 /// such as `alsa:default`. Built with the feature `pipewire`, streams of PipeWire's devices are its own, not
-/// those of its PulseAudio server, which cost more.
+/// those of its PulseAudio server, which add more latency.
 #[derive(Default)]
 pub struct CpalBackend {
     pulse: Option<Watch>,
