@@ -115,6 +115,7 @@
 //!     resumable: false,
 //!     training: material()?,
 //!     validation: material()?,
+//!     opinion: None,
 //! };
 //! let interrupted = AtomicBool::new(false); // set it to stop and go on later
 //! let outcome = train(run, Start::Fresh(Box::new(config.clone())), &interrupted)?;

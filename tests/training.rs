@@ -92,6 +92,7 @@ fn run(folder: &Path, name: &str, config: &TrainingConfig) -> Run {
         resumable: true,
         training: material(),
         validation: material(),
+        opinion: None,
     }
 }
 

@@ -153,6 +153,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         start: Start::Adapt(Box::new(config), Box::new(checkpoint)),
         validation_interval: Duration::from_secs_f64(args.minutes * 60.0 / VALIDATIONS),
         resumable: false,
+        opinion: None,
     };
     let outcome = training_run::launch(&args.run, prepared)?;
     match Checkpoint::load(&out, Device::Cpu)?.summary.updates {

@@ -13,6 +13,7 @@ use crate::model::locate;
 use crate::training::batch::Material;
 use crate::training::corpus::{self, Corpus};
 use crate::training::mixtures::Mixtures;
+use crate::training::opinion::Opinion;
 use crate::training::outputs::state_path;
 use crate::training::pairs::{Checked, Pairs};
 use crate::training::start::Start;
@@ -37,6 +38,9 @@ pub struct Args {
     /// Folder of measured room impulse responses; simulated rooms are always used
     #[arg(long, value_name = "DIR")]
     rir: Option<PathBuf>,
+    /// Weights of the network that estimates listeners' opinions, for recipes with `[loss] opinion`
+    #[arg(long, value_name = "FILE")]
+    opinion: Option<PathBuf>,
     /// Speech of other speakers to validate on; without it some labels of --speech are kept back
     #[arg(long, value_name = "DIR|LIST")]
     valid_speech: Vec<PathBuf>,
@@ -109,6 +113,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         material: material(&args, &config)?,
         validation_interval: Duration::from_secs_f64(args.validate_every * 60.0),
         resumable: true,
+        opinion: opinion(&args, &config)?,
     };
     Ok(match training_run::launch(&args.run, prepared)? {
         Outcome::Finished => ExitCode::SUCCESS,
@@ -144,6 +149,16 @@ fn start(args: &Args) -> Result<Start> {
             )?),
         ),
     })
+}
+
+fn opinion(args: &Args, config: &TrainingConfig) -> Result<Option<Opinion>> {
+    match &args.opinion {
+        _ if config.loss.opinion == 0.0 => Ok(None),
+        Some(path) => Opinion::load(path, config.precision.kind(), args.run.device).map(Some),
+        None => anyhow::bail!(
+            "the recipe's loss asks for opinions: give --opinion, or set [loss] opinion = 0"
+        ),
+    }
 }
 
 fn material(args: &Args, config: &TrainingConfig) -> Result<(Material, Material)> {

@@ -13,6 +13,7 @@ use tch::Device;
 use super::train::parse_device;
 use crate::training::batch::Material;
 use crate::training::listing::{self, Listed};
+use crate::training::opinion::Opinion;
 use crate::training::start::{Run, Start};
 use crate::training::{Outcome, TrainingConfig, train};
 
@@ -58,6 +59,7 @@ pub struct Prepared {
     pub material: (Material, Material),
     pub validation_interval: Duration,
     pub resumable: bool,
+    pub opinion: Option<Opinion>,
 }
 
 /// Trains; Ctrl-C ends it with the best weights on disk.
@@ -78,6 +80,7 @@ pub fn launch(flags: &RunFlags, prepared: Prepared) -> Result<Outcome> {
         resumable: prepared.resumable,
         training,
         validation,
+        opinion: prepared.opinion,
     };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);

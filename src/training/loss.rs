@@ -3,7 +3,8 @@
 //! Spectra are compared after compressing magnitudes by a power of 0.3 (Braun and Tashev, 2021; the
 //! loss of DeepFilterNet, Schröter et al., 2022), on magnitudes and on complex values, at the
 //! network's own resolution and at one other, drawn per update. Speech removed costs more than noise
-//! left. The waveform term is the soft-thresholded noise-to-signal ratio of Wisdom et al. (2020).
+//! left. The waveform term is the soft-thresholded noise-to-signal ratio of Wisdom et al. (2020). What listeners would say
+//! ([`Opinion`]) may be a part, too: other terms ask for the clean voice, this one for a voice that sounds clean.
 //!
 //! Much clean speech is narrow-band. Above a recording's bandwidth the frames with speech do not
 //! count, so the network does not learn to low-pass; frames without speech count fully.
@@ -13,6 +14,7 @@ use tch::{Device, Kind, Tensor};
 use super::batch::Batch;
 use super::compressed;
 use super::config::LossConfig;
+use super::opinion::Opinion;
 use crate::model::ModelConfig;
 use crate::model::stft::{self, Stft};
 
@@ -22,6 +24,11 @@ const INACTIVE_POWER: f64 = 1e-5;
 const WAVEFORM_FLOOR: f64 = 1e-3;
 /// Bandwidths of hearing grow with 1 + f / 229 Hz (Glasberg and Moore, 1990).
 const ERB_DOUBLES_HZ: f64 = 229.0;
+/// Level of the speech at which opinions are asked for: -26 dB.
+const LISTENING_RMS: f64 = 0.05;
+const BEST_OPINION: f64 = 5.0;
+/// So many clips of a replica's part, since an opinion costs more than the network.
+const LISTENED_CLIPS: i64 = 1;
 
 /// Compares outputs with targets.
 #[derive(Debug)]
@@ -31,6 +38,7 @@ pub struct Loss {
     weight: Tensor,
     bin_hz: Tensor,
     others: Vec<(Stft, Tensor)>,
+    opinion: Option<Opinion>,
 }
 
 /// The value to minimise and what it consists of.
@@ -42,7 +50,12 @@ pub struct LossValue {
 }
 
 impl Loss {
-    pub fn new(config: &LossConfig, model: &ModelConfig, device: Device) -> Self {
+    pub fn new(
+        config: &LossConfig,
+        model: &ModelConfig,
+        opinion: Option<Opinion>,
+        device: Device,
+    ) -> Self {
         let rate_hz = f64::from(model.sample_rate_hz);
         let resolution = |window, hop| {
             (
@@ -61,6 +74,7 @@ impl Loss {
                 .iter()
                 .map(|&window| resolution(window, window / 2))
                 .collect(),
+            opinion,
         }
     }
 
@@ -112,6 +126,14 @@ impl Loss {
             };
             total += self.spectral(&spectrum(&output), &spectrum(&clean), weight)
                 * self.config.other_resolution;
+        }
+
+        if let Some(opinion) = &self.opinion {
+            let first = |all: &Tensor| all.narrow(0, 0, LISTENED_CLIPS.min(clips));
+            let (heard, speech) = (first(&output), first(&batch.speech));
+            let overall = opinion.of(&(heard * LISTENING_RMS)).select(1, 2);
+            let missing = (-overall + BEST_OPINION) * speech;
+            total += missing.mean(Kind::Float) * self.config.opinion;
         }
 
         let energy = |samples: &Tensor| samples.square().sum_dim_intlist(1, false, Kind::Float);

@@ -11,6 +11,7 @@ use tch::{Device, Tensor, nn};
 use super::batch::Batch;
 use super::config::TrainingConfig;
 use super::loss::Loss;
+use super::opinion::Opinion;
 use crate::model::autoencoder::Autoencoder;
 use crate::model::denormals::flush_denormals;
 use crate::model::tape::Tape;
@@ -47,7 +48,12 @@ pub struct Replica {
 
 impl Replica {
     /// Starts the thread; it ends when the handle is dropped. The weights `before` answer the clips that are replayed.
-    pub fn start(config: &TrainingConfig, before: Option<&Named>, device: Device) -> Self {
+    pub fn start(
+        config: &TrainingConfig,
+        before: Option<&Named>,
+        opinion: Option<Opinion>,
+        device: Device,
+    ) -> Self {
         let (jobs, inbox) = bounded::<Job>(1);
         let (outbox, results) = bounded(1);
         let config = config.clone();
@@ -61,7 +67,7 @@ impl Replica {
                 load(&mut variables, &weights);
                 network
             });
-            let loss = Loss::new(&config.loss, &config.model, device);
+            let loss = Loss::new(&config.loss, &config.model, opinion, device);
             for job in inbox {
                 load(&mut variables, &job.weights);
                 if outbox
@@ -229,7 +235,7 @@ mod tests {
             ..TrainingConfig::default()
         };
         let (_, weights) = build(&config, Device::Cpu);
-        let replica = Replica::start(&config, Some(&weights), Device::Cpu);
+        let replica = Replica::start(&config, Some(&weights), None, Device::Cpu);
         let options = (Kind::Float, Device::Cpu);
         let pull = |replayed: [f32; 2]| {
             let batch = Batch {

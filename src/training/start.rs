@@ -8,6 +8,7 @@ use tch::{Device, nn};
 
 use super::batch::Material;
 use super::config::TrainingConfig;
+use super::opinion::Opinion;
 use super::optimiser::{self, Optimiser};
 use super::outputs::state_path;
 use super::state::{self, Progress};
@@ -28,6 +29,8 @@ pub struct Run {
     pub resumable: bool,
     pub training: Material,
     pub validation: Material,
+    /// Part of the loss, where its weight says so.
+    pub opinion: Option<Opinion>,
 }
 
 /// Where a run begins.

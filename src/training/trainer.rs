@@ -12,6 +12,7 @@ use super::batch::{Batch, Loader};
 use super::divergence::Watch;
 use super::journal::{Entry, Journal};
 use super::memory::keep_freed_memory;
+use super::opinion::Opinion;
 use super::optimiser::{self, Optimiser, learning_rate};
 use super::outputs::Outputs;
 use super::replica::{self, Gradients, Replica};
@@ -69,7 +70,14 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
     let shape = (config.batch_clips, config.clip_samples());
     let origin = adapting.then(|| optimiser::copies(&optimiser.weights));
     let replicas: Vec<Replica> = (0..run.replicas.min(config.batch_clips))
-        .map(|_| Replica::start(&config, origin.as_ref(), run.device))
+        .map(|_| {
+            Replica::start(
+                &config,
+                origin.as_ref(),
+                run.opinion.as_ref().map(Opinion::share),
+                run.device,
+            )
+        })
         .collect();
     let validation = Validation::new(&run.validation, &config, run.device);
     let material = Arc::new(run.training);

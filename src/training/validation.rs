@@ -60,7 +60,7 @@ impl Validation {
             batches,
             network,
             variables: store.variables().into_iter().collect(),
-            loss: Loss::new(&config.loss, &config.model, device),
+            loss: Loss::new(&config.loss, &config.model, None, device),
             device,
         }
     }

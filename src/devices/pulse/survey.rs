@@ -2,7 +2,9 @@
 
 use std::ffi::CString;
 
-use pulseaudio::protocol::{ServerInfo, SinkInfo, SourceFlags, SourceInfo, SourceOutputInfo};
+use pulseaudio::protocol::{
+    ChannelMap, SampleSpec, ServerInfo, SinkInfo, SourceFlags, SourceInfo, SourceOutputInfo,
+};
 
 use super::device::Device;
 use super::{VIRTUAL_SINK, VIRTUAL_SOURCE};
@@ -25,75 +27,51 @@ impl Survey {
         name.is_some_and(|name| name.contains("PipeWire"))
     }
 
+    fn described(&self, direction: Direction) -> Vec<Described<'_>> {
+        match direction {
+            Direction::Input => self.sources.iter().map(Described::from).collect(),
+            Direction::Output => self.sinks.iter().map(Described::from).collect(),
+        }
+    }
+
     /// Inputs, then outputs.
     pub fn devices(&self) -> Vec<DeviceInfo> {
-        let describe =
-            |direction, name: &CString, description: &Option<CString>, rate_hz, channels| {
-                let name = text(name);
-                DeviceInfo {
-                    id: id(&name),
-                    host: HOST.into(),
-                    direction,
-                    is_default: self.default_device(direction).as_deref() == Some(&name),
-                    rates_hz: vec![rate_hz],
-                    channels: u16::from(channels),
-                    name: description.as_ref().map_or_else(|| name.clone(), text),
-                }
-            };
-        let inputs = self.sources.iter().map(|source| {
-            let spec = source.sample_spec;
-            let (name, description) = (&source.name, &source.description);
-            describe(
-                Direction::Input,
-                name,
-                description,
-                spec.sample_rate,
-                spec.channels,
-            )
-        });
-        let outputs = self.sinks.iter().map(|sink| {
-            let spec = sink.sample_spec;
-            let (name, description) = (&sink.name, &sink.description);
-            describe(
-                Direction::Output,
-                name,
-                description,
-                spec.sample_rate,
-                spec.channels,
-            )
-        });
-        inputs.chain(outputs).collect()
+        let info = |direction, device: &Described| {
+            let name = text(device.name);
+            DeviceInfo {
+                id: id(&name),
+                host: HOST.into(),
+                direction,
+                is_default: self.default_device(direction).as_deref() == Some(&name),
+                rates_hz: vec![device.sample_spec.sample_rate],
+                channels: u16::from(device.sample_spec.channels),
+                name: device.for_people(),
+            }
+        };
+        let both = [Direction::Input, Direction::Output].into_iter();
+        both.flat_map(|direction| {
+            let devices = self.described(direction).into_iter();
+            devices.map(move |device| info(direction, &device))
+        })
+        .collect()
     }
 
     /// The device of this name, to open streams on.
     pub fn device(&self, direction: Direction, name: &str) -> Option<Device> {
-        let (own, description, spec, channels) = match direction {
-            Direction::Input => {
-                let source = self.sources.iter().find(|s| text(&s.name) == name)?;
-                let (spec, channels) = (source.sample_spec, source.channel_map);
-                (&source.name, &source.description, spec, channels)
-            }
-            Direction::Output => {
-                let sink = self.sinks.iter().find(|s| text(&s.name) == name)?;
-                let (spec, channels) = (sink.sample_spec, sink.channel_map);
-                (&sink.name, &sink.description, spec, channels)
-            }
-        };
+        let devices = self.described(direction);
+        let device = devices.iter().find(|device| text(device.name) == name)?;
         Some(Device {
             direction,
-            name: own.clone(),
-            description: text(description.as_ref().unwrap_or(own)),
-            rate_hz: spec.sample_rate,
-            channels,
+            name: device.name.clone(),
+            description: device.for_people(),
+            rate_hz: device.sample_spec.sample_rate,
+            channels: device.channel_map,
         })
     }
 
     /// Whether there is a device of this name.
     pub fn has(&self, direction: Direction, name: &str) -> bool {
-        match direction {
-            Direction::Input => self.sources.iter().any(|source| text(&source.name) == name),
-            Direction::Output => self.sinks.iter().any(|sink| text(&sink.name) == name),
-        }
+        self.device(direction, name).is_some()
     }
 
     /// Name of the default device. Where the virtual microphone is installed, the default output
@@ -126,6 +104,42 @@ impl Survey {
         // The source's own state is no help: PipeWire runs it whether or not it is recorded.
         let listens = |r: &SourceOutputInfo| r.source_index == source.index && !r.corked;
         Some(self.recordings.iter().any(listens))
+    }
+}
+
+/// What sinks and sources have in common.
+struct Described<'a> {
+    name: &'a CString,
+    description: Option<&'a CString>,
+    sample_spec: SampleSpec,
+    channel_map: ChannelMap,
+}
+
+impl Described<'_> {
+    fn for_people(&self) -> String {
+        text(self.description.unwrap_or(self.name))
+    }
+}
+
+impl<'a> From<&'a SourceInfo> for Described<'a> {
+    fn from(source: &'a SourceInfo) -> Self {
+        Self {
+            name: &source.name,
+            description: source.description.as_ref(),
+            sample_spec: source.sample_spec,
+            channel_map: source.channel_map,
+        }
+    }
+}
+
+impl<'a> From<&'a SinkInfo> for Described<'a> {
+    fn from(sink: &'a SinkInfo) -> Self {
+        Self {
+            name: &sink.name,
+            description: sink.description.as_ref(),
+            sample_spec: sink.sample_spec,
+            channel_map: sink.channel_map,
+        }
     }
 }
 
