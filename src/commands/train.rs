@@ -153,7 +153,10 @@ fn start(args: &Args) -> Result<Start> {
 
 fn opinion(args: &Args, config: &TrainingConfig) -> Result<Option<Opinion>> {
     match &args.opinion {
-        _ if config.loss.opinion == 0.0 => Ok(None),
+        None if config.loss.opinion == 0.0 => Ok(None),
+        Some(_) if config.loss.opinion == 0.0 => anyhow::bail!(
+            "--opinion has nothing to do: the recipe's [loss] opinion is 0; set it to 0.01 or so"
+        ),
         Some(path) => Opinion::load(path, config.precision.kind(), args.run.device).map(Some),
         None => anyhow::bail!(
             "the recipe's loss asks for opinions: give --opinion, or set [loss] opinion = 0"

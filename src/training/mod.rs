@@ -22,7 +22,7 @@ pub mod memory;
 pub mod mixtures;
 pub mod muon;
 pub mod opinion;
-mod optimiser;
+pub mod optimiser;
 pub mod outputs;
 pub mod pack;
 pub mod pairs;
