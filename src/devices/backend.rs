@@ -8,6 +8,8 @@ use crossbeam_channel::Sender;
 
 use super::choice;
 use super::deadline::within;
+#[cfg(feature = "pipewire")]
+use super::pipewire;
 use super::pulse::{Survey, Watch, Watched};
 use super::stream::{self, Format, Side};
 use crate::pipeline::{
@@ -17,8 +19,6 @@ use crate::pipeline::{
 
 /// A server may take this long to start a stream; a Bluetooth headset needs about two seconds.
 const OPENING: Duration = Duration::from_secs(5);
-/// PipeWire's own host, as cpal writes it.
-const PIPEWIRE: &str = "pipewire";
 /// A hanging server must not hold up the daemon when it closes a stream.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -143,13 +143,9 @@ impl Backend for CpalBackend {
             Err(_) => None,
         };
         let mut devices = survey.as_ref().map(Survey::devices).unwrap_or_default();
-        let is_pipewire = survey.is_some_and(|survey| survey.is_pipewire());
         let default_host = self.default_host()?;
         for host in cpal::available_hosts() {
-            // PipeWire's are listed already, under the names they have for its PulseAudio server.
-            let is_listed =
-                host == HostId::PulseAudio || is_pipewire && host.to_string() == PIPEWIRE;
-            if !is_listed {
+            if host != HostId::PulseAudio {
                 // One host that fails must not hide the others' devices.
                 let mut others = self.devices_of(host).unwrap_or_default();
                 for device in &mut others {
@@ -236,25 +232,14 @@ fn device_of(
     }))
 }
 
-/// The server's device, or PipeWire's own behind it, where it is to be had.
+/// The server's device, on PipeWire's own graph where that is to be had.
 fn on_server(survey: &Survey, id: &DeviceId, direction: Direction) -> Option<cpal::Device> {
-    let node = survey.is_pipewire().then(|| node(id, direction)).flatten();
-    node.or_else(|| Some(survey.device(direction, id.id())?.into_cpal()))
-}
-
-/// PipeWire's own device behind that of its PulseAudio server.
-#[cfg(feature = "pipewire")]
-fn node(id: &DeviceId, direction: Direction) -> Option<cpal::Device> {
-    let name = id.id();
-    // What a sink plays is recorded from the sink itself.
-    let name = name.strip_suffix(".monitor").unwrap_or(name);
-    let host = cpal::host_from_id(HostId::PipeWire).ok()?;
-    device_of(&host, &DeviceId::new(HostId::PipeWire, name), direction).ok()?
-}
-
-#[cfg(not(feature = "pipewire"))]
-fn node(_: &DeviceId, _: Direction) -> Option<cpal::Device> {
-    None
+    let device = survey.device(direction, id.id())?;
+    #[cfg(feature = "pipewire")]
+    if survey.is_pipewire() && pipewire::answers() {
+        return Some(pipewire::Device(device).into_cpal());
+    }
+    Some(device.into_cpal())
 }
 
 fn hangs() -> DeviceError {

@@ -6,13 +6,16 @@
 //! does not take `f32`; [`callback_thread`] gets the callbacks real-time priority; [`error`] says
 //! what an error of cpal asks for. [`pulse`] speaks to a PulseAudio server: it makes its devices devices
 //! of cpal, and tells what cpal does not: which appear, vanish and are the default, and whether anybody
-//! listens.
+//! listens. With the cargo feature of that name, `pipewire` plays and records on PipeWire's own graph instead.
 
 mod backend;
+mod callback;
 mod callback_thread;
 mod choice;
 mod deadline;
 mod error;
+#[cfg(feature = "pipewire")]
+mod pipewire;
 pub mod pulse;
 pub mod realtime;
 mod sample;

@@ -81,7 +81,11 @@ impl Device {
         }
     }
 
-    fn shape(
+    /// The stream that `config` asks for.
+    ///
+    /// # Errors
+    /// For the other direction, or a format that [`Self::configs`] does not have.
+    pub fn shape(
         &self,
         direction: Direction,
         config: StreamConfig,

@@ -8,6 +8,8 @@ mod survey;
 mod watch;
 
 pub use connection::Connection;
+pub use device::Device;
+pub use stream::Shape;
 pub use survey::{Survey, id};
 pub use watch::{Watch, Watched};
 

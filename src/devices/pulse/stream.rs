@@ -11,16 +11,14 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use cpal::traits::StreamTrait;
-use cpal::{
-    Data, ErrorKind, FrameCount, InputCallbackInfo, InputStreamTimestamp, OutputCallbackInfo,
-    OutputStreamTimestamp, SampleFormat, StreamInstant,
-};
+use cpal::{Data, ErrorKind, FrameCount, InputCallbackInfo, OutputCallbackInfo, StreamInstant};
 use pulseaudio::protocol::stream::{BufferAttr, CorkStreamParams, StreamFlags};
 use pulseaudio::protocol::{
     self, ChannelMap, Command, CreatePlaybackStreamReply, CreateRecordStreamReply,
     PlaybackStreamParams, ProtocolError, RecordStreamParams, SampleSpec,
 };
 
+use super::super::callback::{data, instant, played, recorded};
 use super::Connection;
 use crate::pipeline::DeviceError;
 
@@ -108,12 +106,7 @@ pub fn record(
             let bytes = wire.samples().chunks_exact(BYTES_PER_SAMPLE);
             samples.clear();
             samples.extend(bytes.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
-            let now = instant(start);
-            let timestamp = InputStreamTimestamp {
-                callback: now,
-                capture: now,
-            };
-            callback(&data(&mut samples), &InputCallbackInfo::new(timestamp));
+            callback(&data(&mut samples), &recorded(start));
         }
     })
 }
@@ -156,12 +149,7 @@ pub fn play(
         loop {
             if wanted > 0 {
                 samples.resize(wanted / BYTES_PER_SAMPLE, 0.0);
-                let now = instant(start);
-                let timestamp = OutputStreamTimestamp {
-                    callback: now,
-                    playback: now,
-                };
-                callback(&mut data(&mut samples), &OutputCallbackInfo::new(timestamp));
+                callback(&mut data(&mut samples), &played(start));
                 let samples = samples.iter().copied();
                 wire.connection
                     .send_samples(channel, samples, &mut message)?;
@@ -186,23 +174,6 @@ fn uncork(channel: u32) -> CorkStreamParams {
         channel,
         cork: false,
     }
-}
-
-/// The samples for a callback. Servers tell of their latency only when asked, so timestamps are those of the callback.
-fn data(samples: &mut [f32]) -> Data {
-    // SAFETY: pointer, length and format are those of the slice, which outlives the callback that borrows it.
-    unsafe {
-        Data::from_parts(
-            samples.as_mut_ptr().cast(),
-            samples.len(),
-            SampleFormat::F32,
-        )
-    }
-}
-
-fn instant(start: Instant) -> StreamInstant {
-    let elapsed = start.elapsed();
-    StreamInstant::new(elapsed.as_secs(), elapsed.subsec_nanos())
 }
 
 /// A connection and the message that came last.
