@@ -11,7 +11,7 @@ use super::deadline::within;
 #[cfg(feature = "pipewire")]
 use super::pipewire;
 use super::pulse::{Survey, Watch, Watched};
-use super::stream::{self, Format, Side};
+use super::stream::{self, Format, Found, Side};
 use crate::pipeline::{
     Backend, CaptureSide, DeviceChoice, DeviceError, DeviceErrorKind, DeviceInfo, Direction,
     OpenStream, PlaybackSide, StreamEvent, StreamHandle, StreamWish,
@@ -113,7 +113,12 @@ impl CpalBackend {
         let opened = within(OPENING, move || {
             let found = match survey {
                 Some(survey) => on_server(&survey, &id, direction),
-                None => device_of(&cpal::host_from_id(id.host())?, &id, direction)?,
+                None => device_of(&cpal::host_from_id(id.host())?, &id, direction)?.map(|device| {
+                    Found {
+                        device,
+                        asks_early: false,
+                    }
+                }),
             };
             let gone =
                 || DeviceError::new(DeviceErrorKind::NotAvailable, format!("no device {id}"));
@@ -233,13 +238,19 @@ fn device_of(
 }
 
 /// The server's device, on PipeWire's own graph where that is to be had.
-fn on_server(survey: &Survey, id: &DeviceId, direction: Direction) -> Option<cpal::Device> {
+fn on_server(survey: &Survey, id: &DeviceId, direction: Direction) -> Option<Found> {
     let device = survey.device(direction, id.id())?;
     #[cfg(feature = "pipewire")]
     if survey.is_pipewire() && pipewire::answers() {
-        return Some(pipewire::Device(device).into_cpal());
+        return Some(Found {
+            device: pipewire::Device(device).into_cpal(),
+            asks_early: false,
+        });
     }
-    Some(device.into_cpal())
+    Some(Found {
+        device: device.into_cpal(),
+        asks_early: true,
+    })
 }
 
 fn hangs() -> DeviceError {

@@ -1,7 +1,11 @@
 //! Opens cpal streams that move samples between a device and a queue.
 //!
 //! The callbacks convert in place or through a buffer made beforehand and use the queue's own
-//! wait-free ends: they never block, lock, allocate or log.
+//! wait-free ends: they never block, lock, allocate or log. Only where a server [asks early](Found::asks_early), on a
+//! thread of ours, playback waits for samples that are late.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig, SupportedBufferSize};
@@ -49,14 +53,26 @@ pub struct Format {
     pub period_frames: usize,
 }
 
-/// Opens `device` as near to the wish as it allows, and starts it. May wait for the server for ever.
+/// A device, and how it calls back.
+pub struct Found {
+    pub device: cpal::Device,
+    /// Whether a device that plays still has samples for another period when it asks for one, on a thread that may
+    /// wait so long.
+    pub asks_early: bool,
+}
+
+/// Opens the device as near to the wish as it allows, and starts it. May wait for the server for ever.
 pub fn open(
-    device: &cpal::Device,
+    Found { device, asks_early }: &Found,
     wish: &StreamWish,
     side: Side,
     events: Sender<StreamEvent>,
 ) -> Result<(cpal::Stream, Format), DeviceError> {
     let format = settle(device, side.direction(), wish)?;
+    let playing = match &side {
+        Side::Playback(side) if *asks_early => Some(Arc::clone(side.state())),
+        _ => None,
+    };
     let stream = match format.sample {
         SampleFormat::F32 => build::<f32>(device, format, side, events),
         SampleFormat::I32 => build::<i32>(device, format, side, events),
@@ -68,6 +84,10 @@ pub fn open(
     let period_frames = stream
         .buffer_size()
         .map_or(format.period_frames, |frames| frames as usize);
+    if let Some(playing) = playing {
+        let period_s = period_frames as f64 / f64::from(format.rate_hz);
+        playing.set_patience(Duration::from_secs_f64(period_s));
+    }
     Ok((
         stream,
         Format {

@@ -83,10 +83,13 @@ impl Playback {
         // Between two steps of the worker the device takes so much.
         let taken = (step_s / self.period_s - 1e-6).ceil().max(1.0) * self.period_s;
         let cushion_s = f64::from(self.cushion.frames()) * frame_s;
+        // What the device waits for need not be there in time.
+        let patience_s = self.state().patience().as_secs_f64();
+        let [late_s, margin_s] = [frame_s, MARGIN_S].map(|spare| (spare - patience_s).max(0.0));
         // One frame may come late.
-        let target = wanted_s.max(taken + frame_s + BENT_S) + cushion_s;
+        let target = wanted_s.max(taken + late_s + BENT_S) + cushion_s;
         let ceiling = target + step_s + SLACK_S;
-        let always = target.max(step_s + self.period_s + MARGIN_S + cushion_s);
+        let always = target.max(step_s + self.period_s + margin_s + cushion_s);
         self.enough_s = target + RESERVE_S..=always + RESERVE_S;
         let samples = |seconds: f64| (seconds * f64::from(self.rate_hz)) as usize * self.channels;
         self.feed

@@ -25,7 +25,8 @@ use crate::pipeline::DeviceError;
 /// Periods of a recording that the server keeps for a reader that is late.
 const RECORDED_PERIODS: u32 = 8;
 /// The server asks for halves of a period, so that what it holds to play may be short: two of them and half of
-/// one for the device. With less it ran dry when other streams joined the device.
+/// one for the device. With less it ran dry when other streams joined the device. PipeWire's holds two and a cycle of the
+/// graph. So when one is asked for, the server still has another to play, and the answer may be late by that.
 const REQUESTS_PER_PERIOD: u32 = 2;
 const BYTES_PER_SAMPLE: usize = size_of::<f32>();
 

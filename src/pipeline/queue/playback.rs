@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use super::super::declick::Declick;
 use super::pool::{Block, Consumer, Producer, queue};
@@ -51,14 +52,22 @@ pub struct PlaybackSide {
 }
 
 impl PlaybackSide {
+    /// The counters of this queue.
+    pub fn state(&self) -> &Arc<QueueState> {
+        &self.consumer.state
+    }
+
     /// Fills the device's buffer: interleaved frames of `channels` samples. What is missing is
+    /// waited for, if the queue [has patience](QueueState::patience); what is still missing is
     /// silence, faded out and in.
     pub fn pull(&mut self, interleaved: &mut [f32], channels: usize) {
         let channels = channels.max(1);
+        let patience = self.consumer.state.patience();
+        let deadline = (!patience.is_zero()).then(|| Instant::now() + patience);
         self.catch_up(channels);
         let mut rest = interleaved;
         while !rest.is_empty() {
-            if !self.waiting && !self.have_block(channels) {
+            if !self.waiting && !self.have_block(channels, deadline) {
                 self.waiting = true;
                 self.consumer.state.underruns.fetch_add(1, Relaxed);
                 self.declick.start();
@@ -92,7 +101,7 @@ impl PlaybackSide {
             self.waiting &= !start;
             self.declick.start();
             let mut excess = queued.saturating_sub(target) / channels * channels;
-            while excess > 0 && self.have_block(channels) {
+            while excess > 0 && self.have_block(channels, None) {
                 let left = self
                     .block
                     .as_ref()
@@ -113,8 +122,9 @@ impl PlaybackSide {
         self.consumer.state.queued.fetch_sub(samples, Relaxed);
     }
 
-    /// Whether there is a block with samples left, after fetching the next one if need be.
-    fn have_block(&mut self, channels: usize) -> bool {
+    /// Whether there is a block with samples left, after fetching the next one if need be, which may come until
+    /// `deadline`.
+    fn have_block(&mut self, channels: usize, deadline: Option<Instant>) -> bool {
         loop {
             if let Some(block) = self.block.take_if(|block| self.position >= block.filled) {
                 self.consumer.give_back(block);
@@ -122,7 +132,9 @@ impl PlaybackSide {
             if self.block.is_some() {
                 return true;
             }
-            let Some((block, gap)) = self.consumer.pop() else {
+            let ready = self.consumer.pop();
+            let late = || deadline.and_then(|deadline| self.consumer.pop_until(deadline));
+            let Some((block, gap)) = ready.or_else(late) else {
                 return false;
             };
             if gap {
@@ -141,6 +153,9 @@ impl PlaybackSide {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+    use std::time::Duration;
+
     use super::super::super::testing::sine;
     use super::*;
 
@@ -177,6 +192,27 @@ mod tests {
         let largest = steps.fold(0.0, f32::max);
         assert!(largest < 0.03, "the tone itself has 0.02, a jump {largest}");
         assert_ne!(played[played.len() - 1], 0.0);
+    }
+
+    #[test]
+    fn late_samples_are_waited_for_as_long_as_patience_lasts() {
+        let (mut feed, mut side) = playback_queue();
+        feed.state().set_bounds(480, 4000);
+        let tone = sine(300.0, 48_000.0, 4800);
+        feed.push(&tone[..480], 1);
+        pull(&mut side, 480, 1);
+
+        feed.state().set_patience(Duration::from_secs(60));
+        let pulling = thread::spawn(move || (pull(&mut side, 480, 1), side));
+        thread::sleep(Duration::from_millis(20));
+        feed.push(&tone[480..960], 1);
+        let (played, mut side) = pulling.join().unwrap();
+        assert_eq!(played, tone[480..960]);
+        assert_eq!(feed.state().underruns(), 0);
+
+        feed.state().set_patience(Duration::from_millis(1));
+        pull(&mut side, 480, 1);
+        assert_eq!(feed.state().underruns(), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -113,9 +114,19 @@ impl Consumer {
     /// The next block and whether blocks before it are missing.
     pub(super) fn pop(&mut self) -> Option<(Block, bool)> {
         let block = self.receive.try_recv().ok()?;
+        Some(self.in_sequence(block))
+    }
+
+    /// The same, even if it comes only before this time.
+    pub(super) fn pop_until(&mut self, deadline: Instant) -> Option<(Block, bool)> {
+        let block = self.receive.recv_deadline(deadline).ok()?;
+        Some(self.in_sequence(block))
+    }
+
+    fn in_sequence(&mut self, block: Block) -> (Block, bool) {
         let gap = block.sequence != self.expected;
         self.expected = block.sequence + 1;
-        Some((block, gap))
+        (block, gap)
     }
 
     pub(super) fn give_back(&mut self, block: Block) {

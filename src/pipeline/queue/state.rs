@@ -13,6 +13,8 @@ pub struct QueueState {
     callbacks: AtomicU64,
     pub(super) dropped: AtomicU64,
     pub(super) underruns: AtomicU64,
+    /// In ns.
+    patience: AtomicU64,
     born: Instant,
     /// Time of the last callback, in ns since `born`.
     called_ns: AtomicU64,
@@ -27,6 +29,7 @@ impl QueueState {
             callbacks: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             underruns: AtomicU64::new(0),
+            patience: AtomicU64::new(0),
             born: Instant::now(),
             called_ns: AtomicU64::new(0),
         }
@@ -63,6 +66,17 @@ impl QueueState {
     pub fn set_bounds(&self, target_samples: usize, ceiling_samples: usize) {
         self.target.store(target_samples, Relaxed);
         self.ceiling.store(ceiling_samples, Relaxed);
+    }
+
+    /// How long a playback callback waits for samples that are late: no time at all, unless
+    /// [`Self::set_patience`] says so.
+    pub fn patience(&self) -> Duration {
+        Duration::from_nanos(self.patience.load(Relaxed))
+    }
+
+    /// For callbacks that may block, since the device still has samples for a while when it asks for more.
+    pub fn set_patience(&self, patience: Duration) {
+        self.patience.store(patience.as_nanos() as u64, Relaxed);
     }
 
     pub(super) fn called(&self) {
