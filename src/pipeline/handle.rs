@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::backend::Backend;
 use super::denoise::{Denoiser, ModelLoader, Models};
@@ -22,6 +22,8 @@ use crate::model::denormals::flush_denormals;
 
 /// How long the last audio may take to be played.
 const DRAIN: Duration = Duration::from_millis(500);
+/// Commands and orders that may wait: then whoever gives one waits, too.
+const WAITING: usize = 64;
 
 /// The running pipeline; dropping it ends it without playing the rest.
 pub struct PipelineHandle {
@@ -72,7 +74,7 @@ impl PipelineHandle {
     ) -> Result<Self> {
         let gauges = Arc::new(Gauges::default());
         let board = Arc::new(DeviceBoard::default());
-        let (commands, receiver) = unbounded();
+        let (commands, receiver) = bounded(WAITING);
         let (ready, warm) = bounded(1);
         let (tuning, shared) = (tuning(&settings), Arc::clone(&gauges));
         let worker_thread = thread::Builder::new()
@@ -86,7 +88,7 @@ impl PipelineHandle {
         warm.recv()
             .unwrap_or_else(|_| Err(anyhow!("the worker's thread panicked")))?;
 
-        let (orders, receiver) = unbounded();
+        let (orders, receiver) = bounded(WAITING);
         let (link, shared, shown) = (worker.clone(), Arc::clone(&gauges), Arc::clone(&board));
         // Streams live on the thread that opens them.
         let keep = move || Keeper::new(backend, link, shared, shown).run(&receiver);

@@ -3,6 +3,7 @@
 //! Which devices there are, and what happens to them, PipeWire's PulseAudio server tells ([`pulse`](super::pulse));
 //! streams on them are nodes of the graph, without what that server keeps in between.
 
+mod clock;
 mod device;
 mod format;
 mod stream;

@@ -1,7 +1,10 @@
 //! The thread that owns the devices: does what the supervisors say and hands queues to the worker.
 
+mod board;
+mod side;
+
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -9,15 +12,16 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use super::DeviceFormat;
 use super::backend::{
     Backend, DeviceChoice, DeviceError, DeviceErrorKind, Direction, OpenStream, StreamEvent,
-    StreamEventKind, StreamWish,
+    StreamEventKind,
 };
 use super::gauges::Gauges;
 use super::handle::WorkerLink;
-use super::queue::{QueueState, capture_queue, playback_queue};
+use super::queue::{capture_queue, playback_queue};
 use super::settings::Settings;
-use super::stats::{DeviceStatus, State};
-use super::supervisor::{Action, Event, Supervisor};
+use super::supervisor::{Action, Event};
 use super::worker::Command;
+pub use board::DeviceBoard;
+use side::Side;
 
 const TICK: Duration = Duration::from_millis(100);
 /// How often the default devices are asked for.
@@ -34,23 +38,6 @@ pub enum Order {
     Stop,
 }
 
-/// The devices' part of the status.
-#[derive(Debug, Default)]
-pub struct DeviceBoard {
-    statuses: Mutex<[Option<DeviceStatus>; 2]>,
-}
-
-impl DeviceBoard {
-    /// Of the input and the output.
-    pub fn statuses(&self) -> [Option<DeviceStatus>; 2] {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, [Option<DeviceStatus>; 2]> {
-        self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// State of the keeper's thread.
 pub struct Keeper {
     backend: Box<dyn Backend>,
@@ -62,19 +49,6 @@ pub struct Keeper {
     checked_at: Instant,
 }
 
-/// One direction: its device as it is wanted and as it is.
-struct Side {
-    direction: Direction,
-    supervisor: Supervisor,
-    choice: Option<DeviceChoice>,
-    wish: StreamWish,
-    open: Option<(OpenStream, Arc<QueueState>)>,
-    /// The default device when the stream was opened.
-    default: Option<String>,
-    was_opened: bool,
-    error: Option<String>,
-}
-
 impl Keeper {
     /// No device is wanted before the first [`Order::Devices`].
     pub fn new(
@@ -84,22 +58,12 @@ impl Keeper {
         board: Arc<DeviceBoard>,
     ) -> Self {
         let now = Instant::now();
-        let side = |direction| Side {
-            direction,
-            supervisor: Supervisor::new(now),
-            choice: None,
-            wish: StreamWish::default(),
-            open: None,
-            default: None,
-            was_opened: false,
-            error: None,
-        };
         Self {
             backend,
             worker,
             gauges,
             board,
-            sides: [side(Direction::Input), side(Direction::Output)],
+            sides: [Direction::Input, Direction::Output].map(|direction| Side::new(direction, now)),
             events: bounded(EVENTS),
             checked_at: now,
         }
@@ -287,45 +251,6 @@ impl Keeper {
 
     fn show(&self) {
         *self.board.lock() = self.sides.each_ref().map(Side::status);
-    }
-}
-
-impl Side {
-    /// Logs a new problem once.
-    fn complain(&mut self, error: &DeviceError) {
-        let message = error.to_string();
-        if self.error.as_ref() != Some(&message) {
-            log::warn!("{}: {message}; trying again", self.direction);
-        }
-        self.error = Some(message);
-    }
-
-    fn status(&self) -> Option<DeviceStatus> {
-        let choice = self.choice.as_ref()?;
-        let state = self.supervisor.state();
-        let mut status = DeviceStatus {
-            state,
-            id: match choice {
-                DeviceChoice::Default => "default".into(),
-                DeviceChoice::Id(id) => id.clone(),
-                DeviceChoice::NamePart(part) => part.clone(),
-            },
-            name: String::new(),
-            rate_hz: 0,
-            channels: 0,
-            format: String::new(),
-            period_ms: 0.0,
-            error: self.error.clone().filter(|_| state != State::Running),
-        };
-        if let Some((stream, _)) = &self.open {
-            status.id.clone_from(&stream.device.id);
-            status.name.clone_from(&stream.device.name);
-            status.rate_hz = stream.rate_hz;
-            status.channels = stream.channels;
-            status.format.clone_from(&stream.format);
-            status.period_ms = stream.period_frames as f32 * 1e3 / stream.rate_hz as f32;
-        }
-        Some(status)
     }
 }
 
