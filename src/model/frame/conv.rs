@@ -17,7 +17,7 @@ pub struct FrameConv {
     bias: Arc<[f32]>,
     relu: bool,
     /// Frames `dilation` apart lie one behind the other, so that the product takes them as they are: a track for each
-    /// of `dilation` frames. What lies behind them is multiplied by zeros.
+    /// of `dilation` frames.
     tracks: Vec<Track>,
     /// The track of the next frame.
     next: usize,
@@ -43,7 +43,7 @@ impl FrameConv {
         let is_causal = weight.columns() > inputs;
         let spare = if is_causal { SPARE_FRAMES * inputs } else { 0 };
         let track = Track {
-            values: vec![0.0; weight.padded_columns() + spare],
+            values: vec![0.0; weight.columns() + spare],
             start: 0,
         };
         Self {
@@ -66,8 +66,7 @@ impl FrameConv {
     }
 
     fn run(&mut self, input: &[f32], shortcut: Option<&[f32]>) -> Vec<f32> {
-        let (length, padded) = (self.weight.columns(), self.weight.padded_columns());
-        let window = self.tracks[self.next].push(input, length, padded);
+        let window = self.tracks[self.next].push(input, self.weight.columns());
         let mut output = self.bias.to_vec();
         self.weight.add_product(window, &mut output);
         self.next = (self.next + 1) % self.tracks.len();
@@ -82,17 +81,17 @@ impl FrameConv {
 }
 
 impl Track {
-    /// Moves the window of `length` values on by a frame, and gives it and what lies behind, `padded` values.
-    fn push(&mut self, frame: &[f32], length: usize, padded: usize) -> &[f32] {
+    /// Moves the window of `length` values on by a frame, and gives it.
+    fn push(&mut self, frame: &[f32], length: usize) -> &[f32] {
         let kept = self.start + frame.len()..self.start + length;
-        if kept.start + padded > self.values.len() {
+        if kept.start + length > self.values.len() {
             self.values.copy_within(kept, 0);
             self.start = 0;
         } else {
             self.start = kept.start;
         }
-        let window = &mut self.values[self.start..][..padded];
-        window[length - frame.len()..length].copy_from_slice(frame);
+        let window = &mut self.values[self.start..][..length];
+        window[length - frame.len()..].copy_from_slice(frame);
         window
     }
 }

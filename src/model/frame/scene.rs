@@ -56,10 +56,12 @@ fn residual(layer: &mut FrameBandConv, input: &[f32]) -> Vec<f32> {
 
 /// `[…, rows, columns]` as `[…, columns, rows]`.
 fn transposed(values: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
-    let mut result = Vec::with_capacity(values.len());
-    for matrix in values.chunks_exact(rows * columns) {
-        for column in 0..columns {
-            result.extend(matrix.iter().skip(column).step_by(columns));
+    let mut result = vec![0.0; values.len()];
+    let matrices = values.chunks_exact(rows * columns);
+    for (matrix, result) in matrices.zip(result.chunks_exact_mut(rows * columns)) {
+        for (row, values) in matrix.chunks_exact(columns).enumerate() {
+            let places = result.iter_mut().skip(row).step_by(rows);
+            places.zip(values).for_each(|(place, x)| *place = *x);
         }
     }
     result
