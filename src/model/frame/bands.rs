@@ -5,6 +5,8 @@
 pub struct FrameBands {
     /// For each bin the band below it, and the weight of the band above.
     places: Vec<(usize, f32)>,
+    /// Where the bins of each band but the last begin, and where all end.
+    edges: Vec<usize>,
     /// For each band one over the sum of its weights.
     shares: Vec<f32>,
 }
@@ -26,7 +28,15 @@ impl FrameBands {
             sums[band + 1] += above;
         }
         let shares = sums.iter().map(|sum| 1.0 / sum).collect();
-        Self { places, shares }
+        let mut edges = centres.to_vec();
+        if let Some(end) = edges.last_mut() {
+            *end += 1;
+        }
+        Self {
+            places,
+            edges,
+            shares,
+        }
     }
 
     /// How much of each bin belongs to each band, as `(bin, band, weight)`, and one over the sum of each band's weights.
@@ -40,9 +50,15 @@ impl FrameBands {
     /// Weighted means of the power of all bins in each band.
     pub fn average(&self, power: &[f32]) -> Vec<f32> {
         let mut means = vec![0f32; self.shares.len()];
-        for (&power, &(band, above)) in power.iter().zip(&self.places) {
-            means[band] += power * (1.0 - above);
-            means[band + 1] += power * above;
+        for (band, edges) in self.edges.windows(2).enumerate() {
+            let bins = edges[0]..edges[1];
+            let [mut lower, mut upper] = [0.0; 2];
+            for (power, (_, above)) in power[bins.clone()].iter().zip(&self.places[bins]) {
+                lower += power * (1.0 - above);
+                upper += power * above;
+            }
+            means[band] += lower;
+            means[band + 1] += upper;
         }
         for (mean, share) in means.iter_mut().zip(&self.shares) {
             *mean *= share;
