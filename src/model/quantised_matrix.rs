@@ -226,6 +226,17 @@ mod tests {
     }
 
     #[test]
+    fn rounding_moves_no_weight_by_more_than_half_a_step_and_again_by_nothing() {
+        tch::manual_seed(5);
+        let kernels = Tensor::randn([6, 5, 3], (Kind::Float, Device::Cpu));
+        let rounded = round(&kernels);
+        let largest = |tensor: &Tensor| tensor.abs().max().double_value(&[]);
+        let step = largest(&kernels) / LARGEST;
+        assert!(largest(&(&rounded - &kernels)) <= 0.501 * step);
+        assert!(largest(&(round(&rounded) - &rounded)) < 1e-6);
+    }
+
+    #[test]
     fn the_largest_products_of_the_longest_rows_do_not_overflow() {
         let columns = 3 * BLOCKS * INPUTS + 5;
         let matrix = Tensor::full([9, columns as i64], -2.0, (Kind::Float, Device::Cpu));
