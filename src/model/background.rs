@@ -5,7 +5,7 @@
 //! need not find the noise by itself (noise-aware training, Seltzer et al., 2013). Digital silence changes neither:
 //! after it a voice would be heard as a hundred decibels above them for seconds.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::config::ModelConfig;
 
@@ -17,6 +17,9 @@ const KEPT_PER_CENTISECOND: f64 = 0.8;
 const RISE_DB_PER_S: f64 = 6.0;
 /// Where no band is louder, in dB, a frame is digital silence: a muted microphone, not a room.
 pub(super) const SILENCE_DB: f64 = -99.9;
+
+/// Frames that are followed together: the work for each grows with them.
+const BLOCK_FRAMES: i64 = 100;
 
 /// The same times in frames.
 #[derive(Debug, Clone, Copy)]
@@ -82,24 +85,33 @@ impl Background {
 
     /// Follows `levels` `[batch, frames, bands]` in dB.
     pub fn track(&mut self, levels: &Tensor) -> Track {
+        let (mut means, mut floors) = (Vec::new(), Vec::new());
+        for levels in levels.split(BLOCK_FRAMES, 1) {
+            let Track { mean, floor } = self.track_block(&levels);
+            means.push(mean);
+            floors.push(floor);
+        }
+        Track {
+            mean: Tensor::cat(&means, 1),
+            floor: Tensor::cat(&floors, 1),
+        }
+    }
+
+    fn track_block(&mut self, levels: &Tensor) -> Track {
         let Rates {
             mean_frames,
             smoothing,
             rise_db,
             filling_frames,
         } = self.rates;
-        let track = Track {
-            mean: levels.empty_like(),
-            floor: levels.empty_like(),
-        };
         let sounds = levels
             .amax([-1], true)
             .gt(SILENCE_DB)
             .to_kind(levels.kind());
-        let mut state = self.state.take().unwrap_or_else(|| State {
-            mean: levels.select(1, 0).copy(),
-            smoothed: levels.select(1, 0).copy(),
-            floor: levels.select(1, 0).copy(),
+        let state = self.state.take().unwrap_or_else(|| State {
+            mean: levels.select(1, 0),
+            smoothed: levels.select(1, 0),
+            floor: levels.select(1, 0),
             frames: sounds.select(1, 0).zeros_like(),
         });
         let frames = state.frames.unsqueeze(1) + sounds.cumsum(1, None);
@@ -108,28 +120,43 @@ impl Background {
         let smoothed_shares = (&filling * (1.0 - smoothing) + smoothing) * &sounds;
         // Enough for any level while the window is filling.
         let rises_db = (filling * -SILENCE_DB * 2.0 + rise_db) * &sounds;
-        let count = levels.size()[1];
-        for frame in 0..count {
-            let level = levels.select(1, frame);
-            let share = |shares: &Tensor| shares.select(1, frame);
-            let _ = state.mean.lerp_tensor_(&level, &share(&mean_shares));
-            let _ = state
-                .smoothed
-                .lerp_tensor_(&level, &share(&smoothed_shares));
-            state.floor = (&state.floor + share(&rises_db)).minimum(&state.smoothed);
-            track.mean.select(1, frame).copy_(&state.mean);
-            track.floor.select(1, frame).copy_(&state.floor);
-        }
-        state.frames = frames.select(1, count - 1).clamp_max(mean_frames);
-        self.state = Some(state);
-        track
+        let mean = running_mean(&state.mean, levels, &mean_shares);
+        let smoothed = running_mean(&state.smoothed, levels, &smoothed_shares);
+        let floor = rising_minimum(&state.floor, &smoothed, &rises_db);
+        let last = |track: &Tensor| track.select(1, -1);
+        self.state = Some(State {
+            mean: last(&mean),
+            smoothed: last(&smoothed),
+            floor: last(&floor),
+            frames: last(&frames).clamp_max(mean_frames),
+        });
+        Track { mean, floor }
     }
+}
+
+/// The mean after each frame `[batch, frames, bands]` that takes a share `[batch, frames, 1]` of each frame's `levels`,
+/// from the mean `before` `[batch, bands]`: one product for all frames, not a few operations for each.
+fn running_mean(before: &Tensor, levels: &Tensor, shares: &Tensor) -> Tensor {
+    // Logarithms of what is left of what was there before the first frame; where all is replaced, next to nothing is.
+    let kept: Tensor = 1.0 - shares.to_kind(Kind::Double);
+    let left = kept.clamp_min(1e-30).log().cumsum(1, None);
+    let left_of_each = (&left - left.transpose(1, 2)).exp().tril(0);
+    let weights = (left_of_each * shares.transpose(1, 2)).to_kind(levels.kind());
+    let old = left.exp().to_kind(levels.kind()) * before.unsqueeze(1);
+    weights.matmul(levels) + old
+}
+
+/// `min(before + rise, level)` from frame to frame, as a running minimum of levels less all rises so far.
+fn rising_minimum(before: &Tensor, levels: &Tensor, rises: &Tensor) -> Tensor {
+    let risen = rises.cumsum(1, None);
+    let (lowest, _) = (levels - &risen).cummin(1);
+    lowest.minimum(&before.unsqueeze(1)) + risen
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, Kind};
+    use tch::Device;
 
     fn background() -> Background {
         Background::new(Rates::new(&ModelConfig::default()))

@@ -8,8 +8,10 @@
 //! that follow each other.
 
 use multiversion::multiversion;
+use tch::{Device, Kind, Tensor};
 
 use super::recurrence::SMALLEST_UPDATE;
+use super::slices::{values, view, view_mut};
 use crate::dsp::exp2;
 
 /// How the values lie in memory.
@@ -36,9 +38,26 @@ impl Layout {
 /// Rows worked on together: one frame waits for the one before it, and other rows fill the time.
 const TOGETHER: usize = 8;
 
-/// The outputs of `products`, without their `bias`.
+/// The outputs of `products` without their `bias`, all 32-bit.
+pub fn run(products: &Tensor, bias: &Tensor, layout: Layout) -> Tensor {
+    let shape = [products.size()[0], layout.rows as i64, layout.frames as i64];
+    let mut outputs = Tensor::empty(shape, (Kind::Float, Device::Cpu));
+    let bias = values(bias);
+    run_slices(view(products), &bias, layout, view_mut(&mut outputs));
+    outputs
+}
+
+/// From the gradients of the `outputs` to those of the `products`.
+pub fn differentiate(products: &Tensor, bias: &Tensor, layout: Layout, outputs: &Tensor) -> Tensor {
+    let mut gradients = products.empty_like();
+    let bias = values(bias);
+    let (products, outputs) = (view(products), view(outputs));
+    differentiate_slices(products, &bias, layout, outputs, view_mut(&mut gradients));
+    gradients
+}
+
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2+fma"))]
-pub fn run(products: &[f32], bias: &[f32], layout: Layout, outputs: &mut [f32]) {
+fn run_slices(products: &[f32], bias: &[f32], layout: Layout, outputs: &mut [f32]) {
     let part = layout.part();
     let mut rows = Rows::new(layout.frames);
     let clips = products.chunks_exact(3 * part);
@@ -54,9 +73,8 @@ pub fn run(products: &[f32], bias: &[f32], layout: Layout, outputs: &mut [f32]) 
     }
 }
 
-/// From the gradients of the `outputs` to those of the `products`.
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2+fma"))]
-pub fn differentiate(
+fn differentiate_slices(
     products: &[f32],
     bias: &[f32],
     layout: Layout,

@@ -19,11 +19,14 @@ pub mod features;
 pub mod filter;
 pub mod frame;
 mod gated_mean;
+#[cfg(feature = "cuda")]
+mod kernels;
 pub mod locate;
 pub mod network;
 pub mod patterns;
 mod quantised_matrix;
 pub mod recurrence;
+mod recurrence_engine;
 pub mod scene;
 pub(crate) mod slices;
 mod state_gates;

@@ -7,13 +7,13 @@
 //! As on convolutions, a stream's single frames run on plain slices.
 
 use tch::nn::{self, Init};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::frame::{FrameBandConv, FrameConv, FrameRecurrence};
-use super::gated_mean::{self, Layout};
+use super::gated_mean::Layout;
 use super::quantised_matrix::QuantisedMatrix;
-use super::slices::{values, view, view_mut};
-use super::state_gates::{self, Trace};
+use super::recurrence_engine::Engine;
+use super::slices::values;
 use super::tape::Tape;
 
 /// Shortest and longest memory at the start of training, in frames.
@@ -128,52 +128,41 @@ impl Recurrence {
     /// Whole clips `[batch, channels, frames]`, or `[batch, channels, bands, frames]` at every band by itself, from
     /// nothing remembered.
     pub fn clip(&self, input: &Tensor, tape: &mut Tape) -> Tensor {
-        if input.device() == Device::Cpu {
-            return match &self.state {
-                Some(state) => self.clip_with_state(state, input, tape),
-                None => self.clip_in_one_pass(input, tape),
-            };
-        }
+        let channels = self.channels as usize;
+        let engine = Engine::of(input, self.state.is_some().then_some(channels));
         let size = input.size();
-        match size[..] {
-            [batch, _, bands, _] => self.forward_bands(input, &mut self.memory(batch * bands)),
-            _ => self.forward(input, &mut self.memory(size[0])),
+        match (engine, &self.state, &size[..]) {
+            (Some(engine), Some(state), _) => self.clip_with_state(engine, state, input, tape),
+            (Some(engine), None, _) => self.clip_in_one_pass(engine, input, tape),
+            (None, _, [batch, _, bands, _]) => {
+                self.forward_bands(input, &mut self.memory(batch * bands))
+            }
+            (None, ..) => self.forward(input, &mut self.memory(size[0])),
         }
     }
 
     /// [`Self::clip`] outside of libtorch's graph.
-    fn clip_in_one_pass(&self, input: &Tensor, tape: &mut Tape) -> Tensor {
+    fn clip_in_one_pass(&self, engine: Engine, input: &Tensor, tape: &mut Tape) -> Tensor {
         let (size, kind) = (input.size(), input.kind());
-        let channels = self.channels as usize;
         let frames = size[size.len() - 1] as usize;
         let layout = Layout {
             rows: input.numel() / (size[0] as usize * frames),
-            channels,
+            channels: self.channels as usize,
             frames,
         };
-        let (output, products, rows) = tch::no_grad(|| {
+        let (output, products, states, rows) = tch::no_grad(|| {
             // [batch, channels, bands * frames]
-            let rows = input.detach().view([size[0], self.channels, -1]);
+            let rows = input.detach().reshape([size[0], self.channels, -1]);
             let products = self.weight.to_kind(kind).matmul(&rows);
-            let mut gated = Tensor::empty(&size, (Kind::Float, Device::Cpu));
-            let bias = values(&self.bias);
-            let plain = products.to_kind(Kind::Float);
-            gated_mean::run(view(&plain), &bias, layout, view_mut(&mut gated));
-            (input + gated.to_kind(kind), products, rows)
+            let (gated, states) = engine.gated_mean(&products, &self.bias, layout);
+            (input + gated.view_as(input), products, states, rows)
         });
         let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
         let inputs = [input, &self.weight, &self.bias];
         tape.cut(&inputs, &output, move |gradient| {
-            let products = products.to_kind(Kind::Float);
-            let outputs = gradient.to_kind(Kind::Float).contiguous();
-            let mut by_products = products.empty_like();
-            gated_mean::differentiate(
-                view(&products),
-                &values(&bias),
-                layout,
-                view(&outputs),
-                view_mut(&mut by_products),
-            );
+            let outputs = gradient.contiguous();
+            let by_products =
+                engine.gated_mean_gradient(&products, &bias, layout, states.as_ref(), &outputs);
             let sums =
                 |tensor: &Tensor, dims: &[i64]| tensor.sum_dim_intlist(dims, false, Kind::Float);
             let by_bias = sums(&by_products, &[0, 2]);
@@ -185,48 +174,37 @@ impl Recurrence {
     }
 
     /// [`Self::clip`] outside of libtorch's graph, with gates that see the `state`.
-    fn clip_with_state(&self, state: &Tensor, input: &Tensor, tape: &mut Tape) -> Tensor {
-        let (size, kind) = (input.size(), input.kind());
-        let (batch, channels) = (size[0] as usize, self.channels as usize);
+    fn clip_with_state(
+        &self,
+        engine: Engine,
+        state: &Tensor,
+        input: &Tensor,
+        tape: &mut Tape,
+    ) -> Tensor {
+        let kind = input.kind();
+        let detached = state.detach();
         let (output, rows, products, trace) = tch::no_grad(|| {
             // [frames, batch, channels]
             let rows = input.detach().permute([2, 0, 1]).contiguous();
             let [weight, bias] = [&self.weight, &self.bias].map(|t| t.to_kind(kind));
-            let products = rows.linear(&weight, Some(&bias)).to_kind(Kind::Float);
-            let mut trace = Trace::new(batch, channels, rows.numel());
-            let mut gated = Tensor::empty(rows.size(), (Kind::Float, Device::Cpu));
-            let state = state.tr().contiguous();
-            state_gates::run(
-                view(&products),
-                view(&state),
-                &mut trace,
-                view_mut(&mut gated),
-            );
-            let output = input + gated.permute([1, 2, 0]).to_kind(kind);
+            let products = rows.linear(&weight, Some(&bias));
+            let (gated, trace) = engine.state_gates(&products, &detached);
+            let output = input + gated.permute([1, 2, 0]);
             (output, rows, products, trace)
         });
-        let (weight, state) = (self.weight.shallow_clone(), state.shallow_clone());
-        let inputs = [input, &self.weight, &self.bias, &state];
-        let detached = state.detach();
+        let weight = self.weight.shallow_clone();
+        let inputs = [input, &self.weight, &self.bias, state];
         tape.cut(&inputs, &output, move |gradient| {
-            let outputs = gradient
-                .permute([2, 0, 1])
-                .to_kind(Kind::Float)
-                .contiguous();
-            let mut by_products = products.empty_like();
-            state_gates::differentiate(
-                view(&products),
-                view(&detached.contiguous()),
-                &trace,
-                view(&outputs),
-                view_mut(&mut by_products),
-            );
+            let outputs = gradient.permute([2, 0, 1]).contiguous();
+            let by_products = engine.state_gates_gradient(&products, &detached, &trace, &outputs);
             let width = outputs.size()[2];
             let gates = by_products.narrow(2, width, 2 * width).flatten(0, 1);
-            let states = Tensor::from_slice(&trace.states).view_as(&outputs);
             // Before the first frame nothing is remembered.
-            let before = states.constant_pad_nd([0, 0, 0, 0, 1, -1]).flatten(0, 1);
-            let by_state = gates.tr().matmul(&before);
+            let before = trace.states.constant_pad_nd([0, 0, 0, 0, 1, -1]);
+            let by_state = gates
+                .to_kind(Kind::Float)
+                .tr()
+                .matmul(&before.flatten(0, 1));
             let by_bias = by_products.sum_dim_intlist([0, 1].as_slice(), false, Kind::Float);
             let by_products = by_products.to_kind(kind);
             let through = by_products.matmul(&weight.to_kind(kind)).permute([1, 2, 0]);
@@ -283,14 +261,15 @@ impl Recurrence {
 
 #[cfg(test)]
 mod tests {
+    use tch::Device;
+
     use super::*;
 
     /// Both ways through whole clips give the same, and the same gradients.
-    #[test]
-    fn one_pass_has_the_values_and_gradients_of_the_definition() {
+    fn one_pass_has_the_values_and_gradients_of_the_definition(device: Device) {
         tch::manual_seed(5);
-        let store = nn::VarStore::new(Device::Cpu);
-        let options = (Kind::Float, Device::Cpu);
+        let store = nn::VarStore::new(device);
+        let options = (Kind::Float, device);
         let plain = Recurrence::new(store.root() / "plain", 6);
         let seeing = Recurrence::with_state_gates(store.root() / "seeing", 6);
         for recurrence in [&plain, &seeing] {
@@ -298,15 +277,13 @@ mod tests {
             let _ = tch::no_grad(|| recurrence.bias.narrow(0, 6, 2).fill_(-9.0));
         }
         if let Some(state) = &seeing.state {
-            tch::no_grad(|| {
-                state
-                    .shallow_clone()
-                    .copy_(&Tensor::randn([12, 6], options))
-            });
+            // On a GPU it is rounded to 16 bits.
+            let values = Tensor::randn([12, 6], options).to_kind(Kind::Half);
+            tch::no_grad(|| state.shallow_clone().copy_(&values));
         }
         let cases = [
             (&plain, vec![2, 6, 40]),
-            (&plain, vec![2, 6, 3, 40]),
+            (&plain, vec![2, 6, 3, 70]),
             (&seeing, vec![5, 6, 40]),
         ];
         for (recurrence, size) in cases {
@@ -338,5 +315,19 @@ mod tests {
                 assert!(error < 1e-5 * scale, "{size:?}: {error} of {scale}");
             }
         }
+    }
+
+    #[test]
+    fn one_pass_on_the_processor_is_the_definition() {
+        one_pass_has_the_values_and_gradients_of_the_definition(Device::Cpu);
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    #[ignore = "needs an NVIDIA GPU and a CUDA libtorch"]
+    fn one_pass_on_a_gpu_is_the_definition() {
+        let activations = Tensor::zeros([1], (Kind::Float, Device::Cuda(0)));
+        assert!(super::super::kernels::Kernels::of(&activations).is_some());
+        one_pass_has_the_values_and_gradients_of_the_definition(Device::Cuda(0));
     }
 }

@@ -9,46 +9,87 @@
 
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
+use tch::{Kind, Tensor};
 
 use super::gated_mean::sigmoid;
 use super::recurrence::SMALLEST_UPDATE;
+use super::slices::{view, view_mut};
 
 /// Rows, and values of a row's product, that are summed up together in registers.
 const ROWS: usize = 4;
 const COLUMNS: usize = 32;
 
-/// What one pass leaves for its gradient: `[frames, rows, channels]` each.
+/// What one pass leaves for its gradient: `[frames, rows, channels]` each, 32-bit.
+#[derive(Debug)]
 pub struct Trace {
-    rows: usize,
-    channels: usize,
     /// z before [`SMALLEST_UPDATE`].
-    updates: Vec<f32>,
+    pub updates: Tensor,
     /// r.
-    open: Vec<f32>,
+    pub open: Tensor,
     /// h after each frame.
-    pub states: Vec<f32>,
+    pub states: Tensor,
 }
 
 impl Trace {
-    /// For so many values in all.
-    pub fn new(rows: usize, channels: usize, values: usize) -> Self {
+    /// For these products.
+    pub fn new(products: &Tensor) -> Self {
+        let size = products.size();
+        let shape = [size[0], size[1], size[2] / 3];
+        let values = || Tensor::empty(shape, (Kind::Float, products.device()));
         Self {
-            rows,
-            channels,
-            updates: vec![0.0; values],
-            open: vec![0.0; values],
-            states: vec![0.0; values],
+            updates: values(),
+            open: values(),
+            states: values(),
         }
     }
 }
 
-/// The `outputs` `[frames, rows, channels]` of `products` `[frames, rows, 3 * channels]`; `state` is
-/// `[channels, 2 * channels]`.
+/// The outputs `[frames, rows, channels]` of `products` `[frames, rows, 3 * channels]`; `state` is
+/// `[2 * channels, channels]`.
+pub fn run(products: &Tensor, state: &Tensor) -> (Tensor, Trace) {
+    let mut trace = Trace::new(products);
+    let mut outputs = trace.states.empty_like();
+    let values = [
+        view_mut(&mut trace.updates),
+        view_mut(&mut trace.open),
+        view_mut(&mut trace.states),
+        view_mut(&mut outputs),
+    ];
+    let state = state.tr().contiguous();
+    run_slices(view(products), view(&state), sizes(products), values);
+    (outputs, trace)
+}
+
+/// From the gradients of the `outputs` to those of the products, the same as those of what h adds to them.
+pub fn differentiate(products: &Tensor, state: &Tensor, trace: &Trace, outputs: &Tensor) -> Tensor {
+    let mut gradients = products.empty_like();
+    let traced = [&trace.updates, &trace.open, &trace.states, outputs].map(view);
+    let state = state.contiguous();
+    differentiate_slices(
+        view(products),
+        view(&state),
+        sizes(products),
+        traced,
+        view_mut(&mut gradients),
+    );
+    gradients
+}
+
+/// Rows and channels.
+fn sizes(products: &Tensor) -> [usize; 2] {
+    let size = products.size();
+    [size[1], size[2] / 3].map(|size| size as usize)
+}
+
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2+fma"))]
-pub fn run(products: &[f32], state: &[f32], trace: &mut Trace, outputs: &mut [f32]) {
+fn run_slices(
+    products: &[f32],
+    state: &[f32],
+    [rows, channels]: [usize; 2],
+    [all_updates, all_open, states, outputs]: [&mut [f32]; 4],
+) {
     let fused = target_cfg_f!(target_feature = "fma");
-    let channels = trace.channels;
-    let frame = trace.rows * channels;
+    let frame = rows * channels;
     let mut before = vec![0f32; frame];
     let mut seen = vec![0f32; 2 * frame];
     for (n, products) in products.chunks_exact(3 * frame).enumerate() {
@@ -65,8 +106,8 @@ pub fn run(products: &[f32], state: &[f32], trace: &mut Trace, outputs: &mut [f3
             .chunks_exact(3 * channels)
             .zip(seen.chunks_exact(2 * channels))
             .zip(before.chunks_exact_mut(channels))
-            .zip(trace.updates[here.clone()].chunks_exact_mut(channels))
-            .zip(trace.open[here.clone()].chunks_exact_mut(channels));
+            .zip(all_updates[here.clone()].chunks_exact_mut(channels))
+            .zip(all_open[here.clone()].chunks_exact_mut(channels));
         for ((((products, seen), before), updates), open) in rows {
             let (candidates, gates) = products.split_at(channels);
             for i in 0..channels {
@@ -75,27 +116,24 @@ pub fn run(products: &[f32], state: &[f32], trace: &mut Trace, outputs: &mut [f3
                 before[i] += updates[i].max(SMALLEST_UPDATE) * (candidates[i] - before[i]);
             }
         }
-        trace.states[here.clone()].copy_from_slice(&before);
-        let heard = trace.open[here.clone()].iter().zip(&before);
+        states[here.clone()].copy_from_slice(&before);
+        let heard = all_open[here.clone()].iter().zip(&before);
         for (out, (open, state)) in outputs[here].iter_mut().zip(heard) {
             *out = open * state;
         }
     }
 }
 
-/// From the gradients of the `outputs` to those of the `products`, the same as those of what h adds to them; `state` is
-/// `[2 * channels, channels]`.
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2+fma"))]
-pub fn differentiate(
+fn differentiate_slices(
     products: &[f32],
     state: &[f32],
-    trace: &Trace,
-    outputs: &[f32],
+    [rows, channels]: [usize; 2],
+    [all_updates, all_open, all_states, outputs]: [&[f32]; 4],
     gradients: &mut [f32],
 ) {
     let fused = target_cfg_f!(target_feature = "fma");
-    let channels = trace.channels;
-    let frame = trace.rows * channels;
+    let frame = rows * channels;
     let nothing = vec![0f32; frame];
     // Gradients of h after the frame at hand, and what they get through the gates of the next.
     let mut slopes = vec![0f32; frame];
@@ -105,7 +143,7 @@ pub fn differentiate(
         let here = n * frame..(n + 1) * frame;
         let before = match n {
             0 => &nothing,
-            _ => &trace.states[(n - 1) * frame..n * frame],
+            _ => &all_states[(n - 1) * frame..n * frame],
         };
         let wide = 3 * here.start..3 * here.end;
         let rows = gradients[wide.clone()]
@@ -115,9 +153,8 @@ pub fn differentiate(
             .enumerate();
         for (row, ((gradients, products), slopes)) in rows {
             let at = here.start + row * channels;
-            let [updates, open, states, outputs] =
-                [&trace.updates, &trace.open, &trace.states, outputs]
-                    .map(|values| &values[at..at + channels]);
+            let [updates, open, states, outputs] = [all_updates, all_open, all_states, outputs]
+                .map(|values| &values[at..at + channels]);
             let before = &before[row * channels..][..channels];
             let through = &through[row * channels..][..channels];
             let (by_candidates, by_gates) = gradients.split_at_mut(channels);

@@ -142,9 +142,17 @@ impl Batch {
             .collect()
     }
 
-    /// The batch on another device.
+    /// The batch on another device; one that is [ready for it](Self::ready_for) gets there while other work goes on.
     pub fn to_device(&self, device: Device) -> Batch {
-        self.map(|tensor| tensor.to_device(device))
+        self.map(|tensor| tensor.to_device_(device, tensor.kind(), true, false))
+    }
+
+    /// The batch in memory from which a GPU fetches by itself.
+    fn ready_for(self, device: Device) -> Batch {
+        match device {
+            Device::Cuda(_) => self.map(|tensor| tensor.pin_memory(device)),
+            _ => self,
+        }
     }
 
     fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Batch {
@@ -167,13 +175,14 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Starts `threads` threads with batch number `first`; they end when the loader is dropped.
+    /// Starts `threads` threads with batch number `first`, for `device`; they end when the loader is dropped.
     pub fn start(
         material: Arc<Material>,
         seed: u64,
         first: u64,
         (clips, clip_samples): (usize, usize),
         threads: usize,
+        device: Device,
     ) -> Self {
         let queues = (0..threads as u64)
             .map(|offset| {
@@ -183,10 +192,8 @@ impl Loader {
                     flush_denormals();
                     tch::set_num_threads(1);
                     for number in (first + offset..).step_by(threads) {
-                        if sender
-                            .send(material.batch(seed, number, clips, clip_samples))
-                            .is_err()
-                        {
+                        let batch = material.batch(seed, number, clips, clip_samples);
+                        if sender.send(batch.ready_for(device)).is_err() {
                             return;
                         }
                     }

@@ -27,8 +27,8 @@ const ERB_DOUBLES_HZ: f64 = 229.0;
 /// Level of the speech at which opinions are asked for: -26 dB.
 const LISTENING_RMS: f64 = 0.05;
 const BEST_OPINION: f64 = 5.0;
-/// So many clips of a replica's part, since an opinion costs more than the network.
-const LISTENED_CLIPS: i64 = 1;
+/// So many clips for each one whose opinion is asked for, since that costs more than the network.
+const CLIPS_PER_OPINION: i64 = 3;
 
 /// Compares outputs with targets.
 #[derive(Debug)]
@@ -45,8 +45,9 @@ pub struct Loss {
 #[derive(Debug)]
 pub struct LossValue {
     pub total: Tensor,
-    /// Mean signal-to-distortion ratio of the clips with speech, in dB, not scale-invariant.
-    pub sdr_db: f64,
+    /// Mean signal-to-distortion ratio of the clips with speech, in dB, not scale-invariant. A tensor, because reading it
+    /// waits for a GPU.
+    pub sdr_db: Tensor,
 }
 
 impl Loss {
@@ -129,7 +130,8 @@ impl Loss {
         }
 
         if let Some(opinion) = &self.opinion {
-            let first = |all: &Tensor| all.narrow(0, 0, LISTENED_CLIPS.min(clips));
+            let listened = (clips / CLIPS_PER_OPINION).max(1);
+            let first = |all: &Tensor| all.narrow(0, 0, listened);
             let (heard, speech) = (first(&output), first(&batch.speech));
             let overall = opinion.of(&(heard * LISTENING_RMS)).select(1, 2);
             let missing = (-overall + BEST_OPINION) * speech;
@@ -142,7 +144,7 @@ impl Loss {
         let noise_to_signal_db = (&ratio + WAVEFORM_FLOOR).log10() * 10.0 * &batch.speech;
         let spoken = batch.speech.sum(Kind::Float).clamp_min(1.0);
         let waveform = noise_to_signal_db.sum(Kind::Float) / spoken;
-        let sdr_db = -waveform.double_value(&[]);
+        let sdr_db = -waveform.detach();
         total += waveform * self.config.waveform_per_db;
         LossValue { total, sdr_db }
     }

@@ -87,6 +87,7 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
         progress.updates,
         shape,
         run.loader_threads,
+        run.device,
     );
     let mut trainer = Trainer {
         journal: Journal::open(&run.out, progress.updates)?,
