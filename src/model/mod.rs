@@ -2,7 +2,8 @@
 //!
 //! A frame's way: [`stft`] analysis → [`features`] → [`network`] (encoder → latent → causal context → decoder, made of
 //! [`conv`] and [`recurrence`] along time, [`patterns`] and [`scene`] of [`band_conv`] along the bands) → [`filter`] on the
-//! noisy spectrum → [`stft`] synthesis. [`frame`] is the same on single frames, made from it. [`stream`] runs either on
+//! noisy spectrum → [`stft`] synthesis. Recurrences of whole clips run outside of libtorch, on the processor or, in
+//! kernels of our own, on a GPU (`recurrence_engine`). [`frame`] is the same on single frames, made from it. [`stream`] runs either on
 //! audio of any length with state; [`checkpoint`] stores the weights.
 
 pub mod autoencoder;

@@ -95,6 +95,8 @@ pub struct LossConfig {
     pub waveform_per_db: f64,
     /// What is missing to the best of listeners' opinions, per point of their five; 0 asks for none.
     pub opinion: f64,
+    /// What is missing to the best PESQ score, per point; 0 asks for none.
+    pub pesq: f64,
 }
 
 /// How voices are varied.
@@ -192,6 +194,7 @@ impl Default for LossConfig {
             resolutions_samples: vec![256, 512, 2048],
             waveform_per_db: 0.001,
             opinion: 0.0,
+            pesq: 0.0,
         }
     }
 }

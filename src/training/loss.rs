@@ -4,7 +4,8 @@
 //! loss of DeepFilterNet, Schröter et al., 2022), on magnitudes and on complex values, at the
 //! network's own resolution and at one other, drawn per update. Speech removed costs more than noise
 //! left. The waveform term is the soft-thresholded noise-to-signal ratio of Wisdom et al. (2020). What listeners would say
-//! ([`Opinion`]) may be a part, too: other terms ask for the clean voice, this one for a voice that sounds clean.
+//! ([`Opinion`]) may be a part, too: other terms ask for the clean voice, this one for a voice that sounds clean. So may
+//! [`Pesq`], which hears what is added more than what is missing.
 //!
 //! Much clean speech is narrow-band. Above a recording's bandwidth the frames with speech do not
 //! count, so the network does not learn to low-pass; frames without speech count fully.
@@ -15,6 +16,7 @@ use super::batch::Batch;
 use super::compressed;
 use super::config::LossConfig;
 use super::opinion::Opinion;
+use super::pesq::Pesq;
 use crate::model::ModelConfig;
 use crate::model::stft::{self, Stft};
 
@@ -27,6 +29,7 @@ const ERB_DOUBLES_HZ: f64 = 229.0;
 /// Level of the speech at which opinions are asked for: -26 dB.
 const LISTENING_RMS: f64 = 0.05;
 const BEST_OPINION: f64 = 5.0;
+const BEST_PESQ: f64 = 4.64;
 /// So many clips for each one whose opinion is asked for, since that costs more than the network.
 const CLIPS_PER_OPINION: i64 = 3;
 
@@ -39,6 +42,7 @@ pub struct Loss {
     bin_hz: Tensor,
     others: Vec<(Stft, Tensor)>,
     opinion: Option<Opinion>,
+    pesq: Option<Pesq>,
 }
 
 /// The value to minimise and what it consists of.
@@ -76,6 +80,7 @@ impl Loss {
                 .map(|&window| resolution(window, window / 2))
                 .collect(),
             opinion,
+            pesq: (config.pesq > 0.0).then(|| Pesq::new(device)),
         }
     }
 
@@ -136,6 +141,11 @@ impl Loss {
             let overall = opinion.of(&(heard * LISTENING_RMS)).select(1, 2);
             let missing = (-overall + BEST_OPINION) * speech;
             total += missing.mean(Kind::Float) * self.config.opinion;
+        }
+
+        if let Some(pesq) = &self.pesq {
+            let missing = (-pesq.of(&output, &clean) + BEST_PESQ) * &batch.speech;
+            total += missing.mean(Kind::Float) * self.config.pesq;
         }
 
         let energy = |samples: &Tensor| samples.square().sum_dim_intlist(1, false, Kind::Float);

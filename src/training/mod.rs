@@ -26,6 +26,7 @@ pub mod optimiser;
 pub mod outputs;
 pub mod pack;
 pub mod pairs;
+pub mod pesq;
 pub mod pool;
 pub mod replica;
 pub mod start;
