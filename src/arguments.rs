@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// By how much noise is lowered at most where nobody says otherwise, in dB. What is left of it covers the marks
-/// that cleaning leaves: with it voices are rated higher (models/README.md).
+/// that cleaning leaves (figures: models/README.md).
 pub const ATTEN_LIMIT_DB: f32 = 38.0;
 
 /// Attenuation in dB, not negative; `off`, which is infinite, sets no limit.
