@@ -15,13 +15,14 @@ import collections, os, re, subprocess, sys, zlib
 import numpy as np
 import soundfile as sf
 
-from lists import GRADE_WEIGHT, write
+from lists import GRADE_WEIGHT, MIN_BANDWIDTH_HZ, write
 
 FRAME_S = 0.02
 LEFT_OUT_LANGUAGES = {'da', 'de', 'el', 'it', 'ja', 'lt', 'nb', 'nn', 'pt_BR', 'uk', 'bg', 'ca', 'he', 'hu', 'sl'}
-CROWDS = {'intent', 'wake', 'precise'}  # every file has a room of its own
+CROWDS = {'intent', 'wake', 'precise', 'libri'}  # every file has a room of its own
 CROWD_LEAST_DB = 35
-AUDIO = ('.ogg', '.wav', '.mp3')
+LEAST_FILES = 5  # fewer do not tell what a voice's room is like
+AUDIO = ('.ogg', '.wav', '.mp3', '.flac')
 
 
 def gcompris(folder, files):
@@ -47,8 +48,8 @@ def by_folder(name, depth):
     return lambda folder, files: ((path, f'{name}-{path.split("/")[depth]}') for path in files)
 
 
-def by_prefix(name):
-    return lambda folder, files: ((path, f'{name}-{os.path.basename(path).split("_")[0]}') for path in files)
+def by_prefix(name, end='_'):
+    return lambda folder, files: ((path, f'{name}-{os.path.basename(path).split(end)[0]}') for path in files)
 
 
 # Name, repository, commit, paths in it, (path, label) of its files, licence.
@@ -73,6 +74,9 @@ VOICES = [
      by_folder('speechocean', 1)),                                 # free, commercial use too: Zhang et al., 2021
     ('arabic', 'abdulkaderghandoura/arabic-speech-commands-dataset', '72f3438212ff6cf8fbe5ae8068361840646429bd',
      ['dataset'], by_prefix('arabic')),                            # CC-BY-4.0: Ghandoura et al., 2021
+    ('libri', 'resemble-ai/Resemblyzer', '15d828edebe06bc72b9cabc8ef8ca5ab2cb457ce',
+     [f'audio_data/librispeech_{part}' for part in ('train-clean-100', 'test-other')],
+     by_prefix('libri', '-')),                                     # CC-BY-4.0: Panayotov et al., 2015
 ]
 NOISES = [
     ('moodist', 'remvze/moodist', '983f7412e8cd054e76d156977c563da2028e4428',
@@ -110,7 +114,11 @@ def audio_files(folder):
 
 def frames(path):
     """Levels of frames in dB and the mean power spectrum of the loud ones, `[24000 / 50]` bins of 50 Hz."""
-    audio, rate = sf.read(path, dtype='float32', always_2d=True)
+    try:
+        audio, rate = sf.read(path, dtype='float32', always_2d=True)
+    except sf.LibsndfileError as error:
+        print(f'left out: {path}: {error}', flush=True)
+        return np.zeros(0), np.zeros(480), 0.0
     size = int(rate * FRAME_S)
     count = len(audio) // size
     if count < 5:
@@ -163,10 +171,10 @@ def voice_lines(name, folder, labelled):
         found = {path: frames(os.path.join(folder, path)) for path in files}
         if name in CROWDS:
             found = {path: f for path, f in found.items() if over_floor_db(f[0]) >= CROWD_LEAST_DB}
-        if len(found) < 5:
+        if len(found) < (1 if name in CROWDS else LEAST_FILES):
             continue
         snr_db, bandwidth_hz = measure(found.values())
-        verdict = grade(snr_db)
+        verdict = grade(snr_db) if bandwidth_hz >= MIN_BANDWIDTH_HZ else None
         print(f'{voice:<40}{len(found):>6} files{snr_db:>6.0f} dB{bandwidth_hz:>8.0f} Hz  {verdict or "left out"}', flush=True)
         if verdict:
             yield from ((f'{name}/{path}', voice, round(bandwidth_hz), GRADE_WEIGHT[verdict]) for path in found)
