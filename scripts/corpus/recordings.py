@@ -77,6 +77,10 @@ VOICES = [
     ('libri', 'resemble-ai/Resemblyzer', '15d828edebe06bc72b9cabc8ef8ca5ab2cb457ce',
      [f'audio_data/librispeech_{part}' for part in ('train-clean-100', 'test-other')],
      by_prefix('libri', '-')),                                     # CC-BY-4.0: Panayotov et al., 2015
+    ('kathleen', 'rhasspy/dataset-voice-kathleen', 'c51cb971036a127359b43c621f26ca5081eab13e', ['data'],
+     dealt('kathleen', 1)),                                        # CC0
+    ('nathalie', 'rhasspy/dataset-voice-nathalie', '3b3e91f39d13e2e681d8937575efb9bd3b3d8f5c', ['verified'],
+     dealt('nathalie', 1)),                                        # CC0
 ]
 NOISES = [
     ('moodist', 'remvze/moodist', '983f7412e8cd054e76d156977c563da2028e4428',
