@@ -26,6 +26,7 @@ MIN_BANDWIDTH_HZ = 3000   # below: radio recordings with nothing to learn from
 MIN_SECONDS = 0.25
 MAX_DIGITAL_SILENCE = 0.3  # more: gated, so the noise under the words was never measured
 MAX_MUSIC_MINUTES = 40
+NO_VOICES = {'0ad-global'}  # dogs
 
 # Eight groups, so that 8 groups x 5 SNRs give a balanced set of 40 mixtures.
 VALID_GROUPS = {
@@ -45,7 +46,8 @@ def bandwidth_hz(row):
 
 
 def usable_speech(row):
-    return (float(row['seconds']) >= MIN_SECONDS
+    return (row['speaker'] not in NO_VOICES
+            and float(row['seconds']) >= MIN_SECONDS
             and float(row['dig_silence']) <= MAX_DIGITAL_SILENCE
             and float(row['speaker_snr_db']) >= MIN_SPEAKER_SNR_DB
             and bandwidth_hz(row) >= MIN_BANDWIDTH_HZ)

@@ -19,7 +19,7 @@ from lists import GRADE_WEIGHT, MIN_BANDWIDTH_HZ, write
 
 FRAME_S = 0.02
 LEFT_OUT_LANGUAGES = {'da', 'de', 'el', 'it', 'ja', 'lt', 'nb', 'nn', 'pt_BR', 'uk', 'bg', 'ca', 'he', 'hu', 'sl'}
-CROWDS = {'intent', 'wake', 'precise', 'libri'}  # every file has a room of its own
+CROWDS = {'intent', 'wake', 'precise', 'libri', 'mimic3'}  # every file has a room of its own
 CROWD_LEAST_DB = 35
 LEAST_FILES = 5  # fewer do not tell what a voice's room is like
 AUDIO = ('.ogg', '.wav', '.mp3', '.flac')
@@ -38,6 +38,14 @@ def gcompris(folder, files):
         language = path.split('/')[0]
         if path in authors and language not in LEFT_OUT_LANGUAGES and 'susan-rich' not in authors[path]:
             yield path, f'gcompris-{language}-{authors[path]}'
+
+
+def mimic3(folder, files):
+    """One voice per sample, but of data that may not be used freely."""
+    for path in files:
+        _, language, data, *_ = path.split('/')
+        if language.split('_')[0] not in LEFT_OUT_LANGUAGES and data not in ('apope_low', 'kss_low', 'lanfrica_low'):
+            yield path, 'mimic3-' + '-'.join(path.removesuffix('.wav').split('/')[1:]).lower()
 
 
 def dealt(name, labels):
@@ -77,6 +85,8 @@ VOICES = [
     ('libri', 'resemble-ai/Resemblyzer', '15d828edebe06bc72b9cabc8ef8ca5ab2cb457ce',
      [f'audio_data/librispeech_{part}' for part in ('train-clean-100', 'test-other')],
      by_prefix('libri', '-')),                                     # CC-BY-4.0: Panayotov et al., 2015
+    ('mimic3', 'MycroftAI/mimic3-voices', 'b239a9084e21fbaa7ac78ea6e31f5de1c31c8f42', ['samples'],
+     mimic3),                                                      # CC-BY-SA-4.0, synthetic, see `voices` there
     ('kathleen', 'rhasspy/dataset-voice-kathleen', 'c51cb971036a127359b43c621f26ca5081eab13e', ['data'],
      dealt('kathleen', 1)),                                        # CC0
     ('nathalie', 'rhasspy/dataset-voice-nathalie', '3b3e91f39d13e2e681d8937575efb9bd3b3d8f5c', ['verified'],
