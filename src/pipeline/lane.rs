@@ -123,6 +123,11 @@ impl Lane {
         self.corruption
     }
 
+    /// Samples that [`Lane::process`] takes at a time.
+    pub fn frame_samples(&self) -> usize {
+        self.dry.len()
+    }
+
     /// How much later than the input the output is, in seconds.
     pub fn delay_s(&self) -> f64 {
         self.delay.len() as f64 / f64::from(crate::SAMPLE_RATE_HZ)

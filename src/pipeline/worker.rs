@@ -85,20 +85,22 @@ impl Worker {
         models: Models,
         tuning: Tuning,
     ) -> Self {
+        let lanes = lanes(&models, &tuning);
         let step = Step {
             lanes: tuning.lanes,
-            frame_samples: (models.full)().frame_samples(),
+            frame_samples: lanes[0].frame_samples(),
         };
         let frames_per_s = (1.0 / step.seconds()) as u32;
-        let mut worker = Self {
+        gauges.frame_ms.set(step.seconds() as f32 * 1e3);
+        Self {
             ladder: Ladder::new(models.light.is_some(), frames_per_s),
             commands,
             gauges,
             models,
             tuning,
             step,
-            lanes: Vec::new(),
-            frames: Vec::new(),
+            lanes,
+            frames: frames(step),
             capture: None,
             playback: None,
             record_raw: None,
@@ -109,10 +111,7 @@ impl Worker {
             followed_at: Instant::now(),
             capture_losses: Losses::default(),
             playback_losses: Losses::default(),
-        };
-        worker.gauges.frame_ms.set(step.seconds() as f32 * 1e3);
-        worker.make_lanes();
-        worker
+        }
     }
 
     /// Works until it is told to finish.
@@ -179,8 +178,12 @@ impl Worker {
         self.tuning = tuning;
         if lanes_change {
             self.step.lanes = tuning.lanes;
-            self.make_lanes();
             let step = self.step;
+            let old = std::mem::replace(&mut self.lanes, lanes(&self.models, &tuning));
+            for (lane, old) in self.lanes.iter_mut().zip(old) {
+                lane.set_corruption(old.into_corruption());
+            }
+            self.frames = frames(step);
             self.capture = self.capture.take().map(|capture| capture.with_step(step));
             self.playback = self
                 .playback
@@ -191,24 +194,6 @@ impl Worker {
             lane.set_idle_after(tuning.idle_after);
         }
         self.set_queue();
-    }
-
-    fn make_lanes(&mut self) {
-        let frame = vec![0.0; self.step.frame_samples];
-        let old = std::mem::take(&mut self.lanes);
-        let mut corruption = old.into_iter().map(Lane::into_corruption);
-        for _ in 0..self.tuning.lanes {
-            let makers = std::iter::once(&self.models.full).chain(&self.models.light);
-            let mut streams: Vec<_> = makers.map(|make| make()).collect();
-            for stream in &mut streams {
-                stream.process(&frame, &mut frame.clone());
-                stream.reset();
-            }
-            let mut lane = Lane::new(streams, &self.tuning.sound, self.tuning.idle_after);
-            lane.set_corruption(corruption.next().flatten());
-            self.lanes.push(lane);
-        }
-        self.frames = vec![frame; self.tuning.lanes];
     }
 
     fn set_queue(&mut self) {
@@ -307,6 +292,26 @@ impl Worker {
             std::thread::sleep(LOOK_EVERY);
         }
     }
+}
+
+/// New lanes, whose streams have run once.
+fn lanes(models: &Models, tuning: &Tuning) -> Vec<Lane> {
+    let lane = || {
+        let makers = std::iter::once(&models.full).chain(&models.light);
+        let mut streams: Vec<_> = makers.map(|make| make()).collect();
+        for stream in &mut streams {
+            let frame = vec![0.0; stream.frame_samples()];
+            stream.process(&frame, &mut frame.clone());
+            stream.reset();
+        }
+        Lane::new(streams, &tuning.sound, tuning.idle_after)
+    };
+    std::iter::repeat_with(lane).take(tuning.lanes).collect()
+}
+
+/// Room for one frame of each lane.
+fn frames(step: Step) -> Vec<Vec<f32>> {
+    vec![vec![0.0; step.frame_samples]; step.lanes]
 }
 
 /// What a queue has lost so far, to count only what is new.
