@@ -15,9 +15,12 @@ need g++ command -v c++
 need pkg-config command -v pkg-config
 need libasound2-dev pkg-config --exists alsa
 need python3 command -v python3
-# Further packages by name, each with a command of the same name.
+# Further packages: PACKAGE, with a command of the same name, or PACKAGE=COMMAND, which fails without it.
 for package in "$@"; do
-    need "$package" command -v "$package"
+    case $package in
+    *=*) need "${package%%=*}" sh -c "${package#*=}" ;;
+    *) need "$package" command -v "$package" ;;
+    esac
 done
 # Only to fetch libtorch; a Python other than the system's brings its own pip.
 if [ -z "${LIBTORCH:-}" ] && [ ! -e "$(dirname "$0")/../.libtorch/build-version" ]; then
