@@ -3,9 +3,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// By how much noise is lowered at most where nobody says otherwise, in dB. What is left of it covers the marks
-/// that cleaning leaves (figures: models/README.md).
-pub const ATTEN_LIMIT_DB: f32 = 38.0;
+/// By how much noise is lowered at most where nobody says otherwise, for [`attenuation_db`] (figures: models/README.md).
+pub const ATTEN_LIMIT_DB: &str = "off";
 
 /// Attenuation in dB, not negative; `off`, which is infinite, sets no limit.
 pub fn attenuation_db(text: &str) -> Result<f32, String> {

@@ -63,7 +63,7 @@ pub struct Settings {
     pub light_model: Option<PathBuf>,
 
     /// Lower noise by this much at most, in dB, or off for no limit
-    #[arg(long, value_name = "DB", env = "DENOISED_ATTEN_LIMIT_DB", default_value_t = arguments::ATTEN_LIMIT_DB, value_parser = arguments::attenuation_db)]
+    #[arg(long, value_name = "DB", env = "DENOISED_ATTEN_LIMIT_DB", default_value = arguments::ATTEN_LIMIT_DB, value_parser = arguments::attenuation_db)]
     pub atten_limit_db: f32,
 
     /// Share of cleaned sound in the output: 0 is the input, 1 the cleaned sound
