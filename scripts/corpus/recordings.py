@@ -10,7 +10,7 @@ Languages of reserved.txt and of the validation voices are left out, and so is `
 reserved `nn`. What names no speakers is dealt into as many labels as keep it from outweighing the rest, and a noisy
 room among them is left out by itself. Bandwidth and grade are measured here, per label, as the manifest has them.
 """
-import collections, os, re, subprocess, sys, zlib
+import collections, csv, os, re, subprocess, sys, zlib
 
 import numpy as np
 import soundfile as sf
@@ -19,8 +19,11 @@ from lists import GRADE_WEIGHT, MIN_BANDWIDTH_HZ, write
 
 FRAME_S = 0.02
 LEFT_OUT_LANGUAGES = {'da', 'de', 'el', 'it', 'ja', 'lt', 'nb', 'nn', 'pt_BR', 'uk', 'bg', 'ca', 'he', 'hu', 'sl'}
-CROWDS = {'intent', 'wake', 'precise', 'libri', 'mimic3'}  # every file has a room of its own
+LEFT_OUT_OF_COMMON_VOICE = LEFT_OUT_LANGUAGES | {'pt', 'nn-NO'}  # its `pt` does not say from where
+COMMON_VOICE = {'cv6', 'cv6-zh', 'cv13', 'cv17', 'cv18', 'cv19', 'cv-fa', 'cv-tw'}
+CROWDS = {'intent', 'wake', 'precise', 'libri', 'mimic3'} | COMMON_VOICE  # every file has a room of its own
 CROWD_LEAST_DB = 35
+COMMON_VOICE_LEAST_DB = 40  # microphones at home hiss
 LEAST_FILES = 5  # fewer do not tell what a voice's room is like
 AUDIO = ('.ogg', '.wav', '.mp3', '.flac')
 
@@ -46,6 +49,20 @@ def mimic3(folder, files):
         _, language, data, *_ = path.split('/')
         if language.split('_')[0] not in LEFT_OUT_LANGUAGES and data not in ('apope_low', 'kss_low', 'lanfrica_low'):
             yield path, 'mimic3-' + '-'.join(path.removesuffix('.wav').split('/')[1:]).lower()
+
+
+def common_voice(folder, files):
+    """One voice per client of Common Voice; only what others found right to hear (`validated.tsv`)."""
+    clients = {}
+    for root, _, names in os.walk(folder):
+        if 'validated.tsv' in names:
+            with open(os.path.join(root, 'validated.tsv'), encoding='utf-8', newline='') as f:
+                for row in csv.DictReader(f, delimiter='\t', quoting=csv.QUOTE_NONE):
+                    clients[row['path']] = row['client_id']
+    for path in files:
+        name = os.path.basename(path)
+        if name in clients and name.split('_')[2] not in LEFT_OUT_OF_COMMON_VOICE:
+            yield path, f'cv-{clients[name][:12]}'
 
 
 def dealt(name, labels):
@@ -91,6 +108,17 @@ VOICES = [
      dealt('kathleen', 1)),                                        # CC0
     ('nathalie', 'rhasspy/dataset-voice-nathalie', '3b3e91f39d13e2e681d8937575efb9bd3b3d8f5c', ['verified'],
      dealt('nathalie', 1)),                                        # CC0
+    # Mozilla Common Voice, CC0: samples of the whole in 50 languages, Mandarin, English, Persian, Twi.
+    ('cv6', 'omnilingo/rsample-100-cv-corpus-6.1-2020-12-11', '6785f863fec9770151abfe50a5e3e3787fd20ba2', ['.'], common_voice),
+    ('cv6-zh', 'leeqingming-BOL/mychinesemultipa', 'eef2d99b9e0b7dfd75265dfa3e0646ba94b99667', ['zh-CN'], common_voice),
+    ('cv13', 'korliu/whisper', 'd03c14561ed7e5e354d76259a7606df7b6e68b0c', ['dataset'], common_voice),
+    ('cv17', 'shubhra-cv/17', 'c6eb4f89ac49c509366afc829ba503cc93aad8a2', ['.'], common_voice),
+    ('cv18', 'shubhra-cv/18', '4ca775acc03a0f21aed07c3d2570fcb3e39fabab', ['.'], common_voice),
+    ('cv19', 'shubhra-cv/19', '497ac20ecec581d1bbb9c700b99ad2750db7aa67', ['.'], common_voice),
+    ('cv-fa', 'yasaman999/SR', '6960630ef4ec88e79fdaa5e512f0248988615799', ['.'], common_voice),
+    ('cv-tw', 'pryyyynz/audio-for-Twi-TTS', 'e23b901cb6b91529134c2c3bfc9d6248855a1ff9', ['.'], common_voice),
+    ('fudan', 'zhongyuchen/DSPSpeech-20', '8165959c2567190524898e8187021c8ffb19b262', ['speech_data'],
+     by_folder('fudan', 1)),                                       # MIT
 ]
 NOISES = [
     ('moodist', 'remvze/moodist', '983f7412e8cd054e76d156977c563da2028e4428',
@@ -184,7 +212,8 @@ def voice_lines(name, folder, labelled):
     for voice, files in sorted(voices.items()):
         found = {path: frames(os.path.join(folder, path)) for path in files}
         if name in CROWDS:
-            found = {path: f for path, f in found.items() if over_floor_db(f[0]) >= CROWD_LEAST_DB}
+            least_db = COMMON_VOICE_LEAST_DB if name in COMMON_VOICE else CROWD_LEAST_DB
+            found = {path: f for path, f in found.items() if over_floor_db(f[0]) >= least_db}
         if len(found) < (1 if name in CROWDS else LEAST_FILES):
             continue
         snr_db, bandwidth_hz = measure(found.values())

@@ -17,8 +17,8 @@ import numpy as np
 import soundfile
 
 # Seconds of each label.
-SECONDS = {'speech': 300, 'noise': 500, 'valid_speech': 20, 'valid_noise': 60}
-KBIT_S = {'speech': {16000: 30, 24000: 40, 48000: 56}, 'noise': {16000: 28, 24000: 40, 48000: 72}}
+SECONDS = {'speech': 120, 'noise': 500, 'valid_speech': 20, 'valid_noise': 60}
+KBIT_S = {'speech': {16000: 24, 24000: 32, 48000: 44}, 'noise': {16000: 24, 24000: 36, 48000: 56}}
 STREAM_SECONDS = 480
 # Longer noise is cut, so that its pieces spread over the folders.
 PIECE_SECONDS = 20
