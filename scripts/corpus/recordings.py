@@ -20,8 +20,6 @@ from lists import GRADE_WEIGHT, MIN_BANDWIDTH_HZ, write
 FRAME_S = 0.02
 LEFT_OUT_LANGUAGES = {'da', 'de', 'el', 'it', 'ja', 'lt', 'nb', 'nn', 'pt_BR', 'uk', 'bg', 'ca', 'he', 'hu', 'sl'}
 LEFT_OUT_OF_COMMON_VOICE = LEFT_OUT_LANGUAGES | {'pt', 'nn-NO'}  # its `pt` does not say from where
-COMMON_VOICE = {'cv6', 'cv6-zh', 'cv13', 'cv17', 'cv18', 'cv19', 'cv-fa', 'cv-tw'}
-CROWDS = {'intent', 'wake', 'precise', 'libri', 'mimic3'} | COMMON_VOICE  # every file has a room of its own
 CROWD_LEAST_DB = 35
 COMMON_VOICE_LEAST_DB = 40  # microphones at home hiss
 LEAST_FILES = 5  # fewer do not tell what a voice's room is like
@@ -120,6 +118,8 @@ VOICES = [
     ('fudan', 'zhongyuchen/DSPSpeech-20', '8165959c2567190524898e8187021c8ffb19b262', ['speech_data'],
      by_folder('fudan', 1)),                                       # MIT
 ]
+COMMON_VOICE = {name for name, _, _, _, label in VOICES if label is common_voice}
+CROWDS = {'intent', 'wake', 'precise', 'libri', 'mimic3'} | COMMON_VOICE  # every file has a room of its own
 NOISES = [
     ('moodist', 'remvze/moodist', '983f7412e8cd054e76d156977c563da2028e4428',
      [f'public/sounds/{kind}' for kind in ('animals', 'nature', 'places', 'rain', 'things', 'transport', 'urban')],
