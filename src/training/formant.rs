@@ -3,22 +3,26 @@
 //! In each STFT frame the spectral envelope (cepstral smoothing, Oppenheim and Schafer) is divided
 //! out and put back stretched along frequency; phases stay, so harmonics stay where they were.
 
-use realfft::RealFftPlanner;
 use realfft::num_complex::Complex32;
+
+use crate::dsp::fft;
 
 const WINDOW: usize = 1024;
 const HOP: usize = WINDOW / 2;
 const BINS: usize = WINDOW / 2 + 1;
 /// Cepstral coefficients kept: below the pitch period of a child's voice at 48 kHz.
 const LIFTER: usize = 90;
+/// Frames without any sample above this are left as silence (-90 dBFS).
+const SILENCE: f32 = 3e-5;
 /// No bin changes by more than this factor (15 dB): envelopes of silence mean nothing.
 const LARGEST_GAIN: f32 = 5.6;
 
 /// Stretches the spectral envelope of 48 kHz speech by `factor`: 1.1 raises formants by a tenth.
 pub fn shift_formants(samples: &mut [f32], factor: f32) {
-    let mut planner = RealFftPlanner::<f32>::new();
-    let forward = planner.plan_fft_forward(WINDOW);
-    let inverse = planner.plan_fft_inverse(WINDOW);
+    let forward = fft::forward(WINDOW);
+    let inverse = fft::inverse(WINDOW);
+    let mut scratch =
+        vec![Complex32::default(); forward.get_scratch_len().max(inverse.get_scratch_len())];
     let window: Vec<f32> = (0..WINDOW)
         .map(|n| (std::f32::consts::PI * (n as f32 + 0.5) / WINDOW as f32).sin())
         .collect();
@@ -31,26 +35,33 @@ pub fn shift_formants(samples: &mut [f32], factor: f32) {
     let mut cepstrum_input = vec![Complex32::default(); BINS];
     let mut cepstrum = vec![0.0; WINDOW];
     let mut envelope = vec![Complex32::default(); BINS];
+    // Where each bin's envelope comes from: the bin below, and the share of the one above it.
+    let sources: Vec<(usize, f32)> = (0..BINS)
+        .map(|bin| {
+            let source = bin as f32 / factor;
+            let below = (source as usize).min(BINS - 2);
+            (below, (source - below as f32).min(1.0))
+        })
+        .collect();
 
     for start in (0..padded.len() - HOP).step_by(HOP) {
-        let energy: f32 = padded[start..start + WINDOW].iter().map(|x| x * x).sum();
-        if energy < 1e-9 {
+        if padded[start..start + WINDOW]
+            .iter()
+            .all(|x| x.abs() < SILENCE)
+        {
             continue;
         }
         for (target, (x, w)) in frame.iter_mut().zip(padded[start..].iter().zip(&window)) {
             *target = x * w;
         }
-        transform(forward.process(&mut frame, &mut spectrum));
+        transform(forward.process_with_scratch(&mut frame, &mut spectrum, &mut scratch));
         for (log, bin) in cepstrum_input.iter_mut().zip(&spectrum) {
             *log = Complex32::new((bin.norm_sqr() + 1e-9).ln() * 0.5, 0.0);
         }
-        transform(inverse.process(&mut cepstrum_input, &mut cepstrum));
+        transform(inverse.process_with_scratch(&mut cepstrum_input, &mut cepstrum, &mut scratch));
         cepstrum[LIFTER..=WINDOW - LIFTER].fill(0.0);
-        transform(forward.process(&mut cepstrum, &mut envelope));
-        for (bin, value) in spectrum.iter_mut().enumerate() {
-            let source = bin as f32 / factor;
-            let below = (source as usize).min(BINS - 2);
-            let share = (source - below as f32).min(1.0);
+        transform(forward.process_with_scratch(&mut cepstrum, &mut envelope, &mut scratch));
+        for (bin, (value, &(below, share))) in spectrum.iter_mut().zip(&sources).enumerate() {
             let wanted = envelope[below].re * (1.0 - share) + envelope[below + 1].re * share;
             let gain = ((wanted - envelope[bin].re) / WINDOW as f32).exp();
             *value *= gain.clamp(1.0 / LARGEST_GAIN, LARGEST_GAIN);
@@ -58,7 +69,7 @@ pub fn shift_formants(samples: &mut [f32], factor: f32) {
         // The first and last bins of a real signal's spectrum are real.
         spectrum[0].im = 0.0;
         spectrum[BINS - 1].im = 0.0;
-        transform(inverse.process(&mut spectrum, &mut frame));
+        transform(inverse.process_with_scratch(&mut spectrum, &mut frame, &mut scratch));
         for (target, (x, w)) in output[start..].iter_mut().zip(frame.iter().zip(&window)) {
             *target += x * w / WINDOW as f32;
         }

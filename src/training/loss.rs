@@ -31,7 +31,7 @@ const LISTENING_RMS: f64 = 0.05;
 const BEST_OPINION: f64 = 5.0;
 const BEST_PESQ: f64 = 4.64;
 /// So many clips for each one whose opinion is asked for, since that costs more than the network.
-const CLIPS_PER_OPINION: i64 = 3;
+const CLIPS_PER_OPINION: i64 = 6;
 
 /// Compares outputs with targets.
 #[derive(Debug)]
@@ -134,13 +134,15 @@ impl Loss {
                 * self.config.other_resolution;
         }
 
-        if let Some(opinion) = &self.opinion {
-            let listened = (clips / CLIPS_PER_OPINION).max(1);
+        if let Some(opinion) = &self.opinion
+            && let listened = asked(update + 1, clips) - asked(update, clips)
+            && listened > 0
+        {
             let first = |all: &Tensor| all.narrow(0, 0, listened);
             let (heard, speech) = (first(&output), first(&batch.speech));
             let overall = opinion.of(&(heard * LISTENING_RMS)).select(1, 2);
-            let missing = (-overall + BEST_OPINION) * speech;
-            total += missing.mean(Kind::Float) * self.config.opinion;
+            let missing = ((-overall + BEST_OPINION) * speech).sum(Kind::Float);
+            total += missing * (self.config.opinion * CLIPS_PER_OPINION as f64 / clips as f64);
         }
 
         if let Some(pesq) = &self.pesq {
@@ -178,6 +180,11 @@ impl Loss {
     fn spectral(&self, estimate: &Tensor, target: &Tensor, weight: &Tensor) -> Tensor {
         compressed::difference(estimate, target, weight, &self.config)
     }
+}
+
+/// Opinions asked for before an update, of parts of `clips`: where these are few, not in every update.
+fn asked(update: u64, clips: i64) -> i64 {
+    update as i64 * clips / CLIPS_PER_OPINION
 }
 
 fn bin_hz(window: i64, rate_hz: f64, device: Device) -> Tensor {

@@ -39,17 +39,24 @@ const TO_OPINIONS: [[f32; 3]; 3] = [
     [1.220_839_5, 1.609_155, 1.115_464_7],
     [0.005_243_9, -0.396_045_46, 0.046_025_35],
 ];
-/// Zero crossings of the low-pass to each side.
-const LOW_PASS_CROSSINGS: i64 = 24;
+/// 48 kHz over the lower rate.
+const RATIO: i64 = (SAMPLE_RATE_HZ / RATE_HZ) as i64;
+/// Samples of the low-pass to each side of its middle: 24 zero crossings.
+const LOW_PASS_REACH: i64 = 24 * RATIO;
 /// Its edge, as a share of half of the lower rate.
 const LOW_PASS_EDGE: f64 = 0.95;
+/// What a frame hears at 48 kHz.
+const WINDOW_SAMPLES: i64 = (FRAME_SAMPLES - 1) * RATIO + 2 * LOW_PASS_REACH + 1;
+/// From frame to frame at 48 kHz.
+const STRIDE: i64 = HOP_SAMPLES * RATIO;
+/// As many of them as the window touches.
+const HOPS: i64 = (WINDOW_SAMPLES + STRIDE - 1) / STRIDE;
 
 /// The network that estimates.
 #[derive(Debug)]
 pub struct Opinion {
-    /// `[1, 1, taps]`.
-    low_pass: Tensor,
-    /// Real and imaginary parts: `[2 * bins, 1, frame]`.
+    /// The low-pass and the windows after it in one, for [`HOPS`] of audio at 48 kHz; real and imaginary parts:
+    /// `[2 * bins, hop, hops]`.
     analysis: Tensor,
     convolutions: Vec<Layer>,
     dense: Vec<Layer>,
@@ -92,8 +99,7 @@ impl Opinion {
                 layer(format!("dense.{n}"), &[to, from], Kind::Float)
             };
             Ok(Self {
-                low_pass: low_pass().to_device(device),
-                analysis: take("analysis", &[2 * BINS, FRAME_SAMPLES, 1])?.transpose(1, 2),
+                analysis: analysis(&take("analysis", &[2 * BINS, FRAME_SAMPLES, 1])?),
                 convolutions: CONVOLUTIONS
                     .iter()
                     .enumerate()
@@ -110,7 +116,6 @@ impl Opinion {
     pub fn share(&self) -> Self {
         let share = |layers: &[Layer]| layers.iter().map(Layer::share).collect();
         Self {
-            low_pass: self.low_pass.shallow_clone(),
             analysis: self.analysis.shallow_clone(),
             convolutions: share(&self.convolutions),
             dense: share(&self.dense),
@@ -120,12 +125,13 @@ impl Opinion {
 
     /// Opinions of speech, background and the whole, from 1 to 5: `[clips, 3]`; of audio `[clips, samples]` at 48 kHz.
     pub fn of(&self, samples: &Tensor) -> Tensor {
-        let ratio = i64::from(SAMPLE_RATE_HZ / RATE_HZ);
-        let half = (self.low_pass.size()[2] - 1) / 2;
+        let frames = (samples.size()[1] + 2 * LOW_PASS_REACH - WINDOW_SAMPLES) / STRIDE + 1;
+        let padded = (frames + HOPS - 1) * STRIDE;
         let spectra = samples
-            .unsqueeze(1)
-            .conv1d(&self.low_pass, None::<Tensor>, ratio, half, 1, 1)
-            .conv1d(&self.analysis, None::<Tensor>, HOP_SAMPLES, 0, 1, 1);
+            .constant_pad_nd([LOW_PASS_REACH, padded - LOW_PASS_REACH - samples.size()[1]])
+            .view([-1, frames + HOPS - 1, STRIDE])
+            .transpose(1, 2)
+            .conv1d(&self.analysis, None::<Tensor>, 1, 0, 1, 1);
         let power = spectra.narrow(1, 0, BINS).square() + spectra.narrow(1, BINS, BINS).square();
         let mut values = power
             .clamp_min(FLOOR_POWER)
@@ -162,16 +168,27 @@ impl Layer {
     }
 }
 
+/// `windows` at the lower rate, each behind the low-pass, as [`Opinion::analysis`].
+fn analysis(windows: &Tensor) -> Tensor {
+    let windows = windows.transpose(1, 2);
+    let low_pass = low_pass().to_device(windows.device());
+    let at_48k = windows.conv_transpose1d(&low_pass, None::<Tensor>, RATIO, 0, 0, 1, 1);
+    at_48k
+        .constant_pad_nd([0, HOPS * STRIDE - WINDOW_SAMPLES])
+        .view([-1, HOPS, STRIDE])
+        .transpose(1, 2)
+        .contiguous()
+}
+
 /// A sine cardinal under a Hann window: `[1, 1, taps]`.
 fn low_pass() -> Tensor {
-    let ratio = f64::from(SAMPLE_RATE_HZ / RATE_HZ);
-    let half = LOW_PASS_CROSSINGS * ratio as i64;
-    let taps: Vec<f32> = (-half..=half)
+    let taps: Vec<f32> = (-LOW_PASS_REACH..=LOW_PASS_REACH)
         .map(|n| {
-            let x = std::f64::consts::PI * n as f64 * LOW_PASS_EDGE / ratio;
+            let x = std::f64::consts::PI * n as f64 * LOW_PASS_EDGE / RATIO as f64;
             let sinc = if n == 0 { 1.0 } else { x.sin() / x };
-            let window = (std::f64::consts::FRAC_PI_2 * n as f64 / (half + 1) as f64).cos();
-            (sinc * window * window * LOW_PASS_EDGE / ratio) as f32
+            let window =
+                (std::f64::consts::FRAC_PI_2 * n as f64 / (LOW_PASS_REACH + 1) as f64).cos();
+            (sinc * window * window * LOW_PASS_EDGE / RATIO as f64) as f32
         })
         .collect();
     Tensor::from_slice(&taps).view([1, 1, -1])

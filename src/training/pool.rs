@@ -16,14 +16,15 @@ use crate::corruption::Clips;
 pub struct Pool {
     pack: Arc<Pack>,
     labels: Vec<Label>,
+    /// Running sums of the labels' chances, for drawing.
+    label_chances: Vec<f64>,
 }
 
 #[derive(Debug, Clone)]
 struct Label {
     clips: Vec<usize>,
-    /// Running sums of chances, for drawing.
+    /// Running sums of the clips' chances.
     clip_chances: Vec<f64>,
-    chance: f64,
 }
 
 impl Pool {
@@ -34,7 +35,7 @@ impl Pool {
         for (number, clip) in pack.clips().iter().enumerate() {
             groups.entry(&clip.label).or_default().push(number);
         }
-        let mut running = 0.0;
+        let (mut running, mut label_chances) = (0.0, Vec::with_capacity(groups.len()));
         let labels = groups
             .into_values()
             .map(|clips| {
@@ -48,20 +49,23 @@ impl Pool {
                     })
                     .collect();
                 running += sum.powf(balance_exponent);
+                label_chances.push(running);
                 Label {
                     clips,
                     clip_chances,
-                    chance: running,
                 }
             })
             .collect();
-        Self { pack, labels }
+        Self {
+            pack,
+            labels,
+            label_chances,
+        }
     }
 
     /// A label, by its chance.
     pub fn draw_label(&self, rng: &mut ChaCha8Rng) -> usize {
-        let chances: Vec<f64> = self.labels.iter().map(|label| label.chance).collect();
-        draw(&chances, rng)
+        draw(&self.label_chances, rng)
     }
 
     /// A clip of the label, by its chance.

@@ -47,14 +47,21 @@ impl Voices {
 
     /// `len_samples` of one speaker, beginning with a pause.
     pub fn utterance(&self, rng: &mut ChaCha8Rng, len_samples: usize) -> Utterance {
+        let mut utterance = self.at_some_speed(rng, len_samples);
+        let config = &self.config;
+        if rng.random_bool(config.formant_probability) {
+            let formant = rng.random_range(config.formant_min..=config.formant_max) as f32;
+            shift_formants(&mut utterance.samples, formant);
+            utterance.bandwidth_hz *= formant.min(1.0);
+        }
+        utterance
+    }
+
+    fn at_some_speed(&self, rng: &mut ChaCha8Rng, len_samples: usize) -> Utterance {
         let speaker = self.pool.draw_label(rng);
         let config = &self.config;
         let speed = match rng.random_bool(config.speed_probability) {
             true => rng.random_range(config.speed_min..=config.speed_max),
-            false => 1.0,
-        };
-        let formant = match rng.random_bool(config.formant_probability) {
-            true => rng.random_range(config.formant_min..=config.formant_max),
             false => 1.0,
         };
         let mut utterance = Utterance {
@@ -68,10 +75,6 @@ impl Voices {
             if start < len_samples {
                 self.append_recording(speaker, speed, len_samples, &mut utterance, rng);
             }
-        }
-        if formant != 1.0 {
-            shift_formants(&mut utterance.samples, formant as f32);
-            utterance.bandwidth_hz *= formant.min(1.0) as f32;
         }
         utterance
     }
@@ -108,7 +111,8 @@ impl Voices {
 }
 
 impl Clips for Voices {
+    /// One voice of many, as babble has it: its formants stay, since moving them costs as much as all the rest.
     fn draw(&self, rng: &mut ChaCha8Rng, len_samples: usize) -> Option<Vec<f32>> {
-        Some(self.utterance(rng, len_samples).samples)
+        Some(self.at_some_speed(rng, len_samples).samples)
     }
 }
