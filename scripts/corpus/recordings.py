@@ -7,7 +7,7 @@ Needs git, numpy and soundfile. Writes CORPUS_DIR/recordings/SOURCE/... and CORP
 which lists.py appends to its own. A source that is there already is not fetched again.
 
 Languages of reserved.txt and of the validation voices are left out, and so is `nb`, whose voice stands in for the
-reserved `nn`. What names no speakers is dealt into as many labels as keep it from outweighing the rest, and a noisy
+reserved `nn`; so are repositories whose recordings a reserved package ships (bucklespring). What names no speakers is dealt into as many labels as keep it from outweighing the rest, and a noisy
 room among them is left out by itself. Bandwidth and grade are measured here, per label, as the manifest has them.
 """
 import collections, csv, os, re, subprocess, sys, zlib
@@ -132,8 +132,10 @@ NOISES = [
      by_folder('esc10', 0)),                                       # CC-BY: Piczak, 2015
     ('ambientsounds', 'Muges/ambientsounds', '7ef9aefeeed93c37bca3cdb246a982dd1afce2f0', ['.'],
      lambda folder, files: ((path, 'ambientsounds') for path in files)),  # CC0, CC-BY
-    ('bucklespring', 'zevv/bucklespring', '43274ed8bca545fde585d73d89086bf9ae5ed1d0', ['wav'],
-     lambda folder, files: ((path, 'keyboard') for path in files)),  # GPL-2
+    ('keystrokes', 'RoyalDonkey/put-kbd-thesis-datasets', 'da89fc05f7e1ffac60a791089b41e6c730091593', ['.'],
+     by_folder('keystrokes', 0)),                                  # GPL-3
+    ('dronedet', 'DroneDetectionThesis/Drone-detection-dataset', '442d0c6750708cc221636f7a1fd31cbd8cb0aeb8', ['Data/Audio'],
+     by_prefix('dronedet')),                                       # CC0: Svanström, 2020
 ]
 
 
