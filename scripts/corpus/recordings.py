@@ -7,8 +7,9 @@ Needs git, numpy and soundfile. Writes CORPUS_DIR/recordings/SOURCE/... and CORP
 which lists.py appends to its own. A source that is there already is not fetched again.
 
 Languages of reserved.txt and of the validation voices are left out, and so is `nb`, whose voice stands in for the
-reserved `nn`; so are repositories whose recordings a reserved package ships (bucklespring). What names no speakers is dealt into as many labels as keep it from outweighing the rest, and a noisy
-room among them is left out by itself. Bandwidth and grade are measured here, per label, as the manifest has them.
+reserved `nn`; so are repositories whose recordings a reserved package ships (bucklespring). What names no speakers is
+dealt into as many labels as keep it from outweighing the rest, and a noisy room among them is left out by itself.
+Bandwidth and grade are measured here, per label, as the manifest has them.
 """
 import collections, csv, os, re, subprocess, sys, zlib
 
