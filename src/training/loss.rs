@@ -197,3 +197,18 @@ fn weights(window: i64, rate_hz: f64, device: Device) -> Tensor {
     let mean = weight.mean(Kind::Float);
     weight / mean
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opinions_are_asked_of_a_sixth_of_the_clips_in_batches_of_any_size() {
+        for clips in [1, 3, 6, 48] {
+            let of_update = |update| asked(update + 1, clips) - asked(update, clips);
+            assert_eq!((0..60).map(of_update).sum::<i64>(), 10 * clips);
+            let even = (0..60).all(|update| (of_update(update) - clips / 6).abs() <= 1);
+            assert!(even, "{clips}");
+        }
+    }
+}
