@@ -1,8 +1,9 @@
 //! All training audio decoded once into one file, then mapped: cheap random access, little memory.
 //!
 //! `NAME.pcm` holds 16-bit little-endian mono samples of one clip after another, each at its own
-//! rate; `NAME.json` says where each begins and for which files it was made. The operating system
-//! keeps in memory what fits and drops the rest.
+//! rate; `NAME.json` says where each begins and for which files it was made. What a list says of its
+//! files is not in there: other labels or weights decode nothing anew. The operating system keeps in
+//! memory what fits and drops the rest.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -19,7 +20,7 @@ use super::listing::Listed;
 use crate::audio::decode;
 
 /// One clip inside the pack.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Clip {
     pub label: String,
     pub rate_hz: u32,
@@ -42,9 +43,34 @@ impl Clip {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Index {
-    /// Files, sizes and times the pack was made of.
+    /// Files and sizes the pack was made of.
     fingerprint: u64,
-    clips: Vec<Clip>,
+    decoded: Vec<Decoded>,
+}
+
+/// Where a file's samples are.
+#[derive(Debug, Serialize, Deserialize)]
+struct Decoded {
+    /// Its number in the list.
+    number: usize,
+    rate_hz: u32,
+    start: usize,
+    samples: usize,
+}
+
+impl Decoded {
+    fn clip(&self, listed: &[Listed]) -> Option<Clip> {
+        let entry = listed.get(self.number)?;
+        let nyquist = self.rate_hz as f32 / 2.0;
+        Some(Clip {
+            label: entry.label.clone(),
+            rate_hz: self.rate_hz,
+            bandwidth_hz: entry.bandwidth_hz.unwrap_or(nyquist).min(nyquist),
+            weight: entry.weight,
+            start: self.start,
+            samples: self.samples,
+        })
+    }
 }
 
 /// Decoded audio in a mapped file.
@@ -73,8 +99,13 @@ impl Pack {
                 })?
             }
         };
+        let clips: Vec<Clip> = index
+            .decoded
+            .iter()
+            .filter_map(|decoded| decoded.clip(listed))
+            .collect();
         ensure!(
-            !index.clips.is_empty(),
+            !clips.is_empty(),
             "none of the {} files could be decoded",
             listed.len()
         );
@@ -83,8 +114,7 @@ impl Pack {
         // SAFETY: the pack is written under another name and renamed, and nothing writes to it after.
         let samples = unsafe { Mmap::map(&file) }
             .with_context(|| format!("cannot map {}", path.display()))?;
-        let end = index
-            .clips
+        let end = clips
             .iter()
             .map(|clip| clip.start + clip.samples)
             .max()
@@ -95,7 +125,7 @@ impl Pack {
             path.display()
         );
         Ok(Self {
-            clips: index.clips,
+            clips,
             samples: Arc::new(samples),
         })
     }
@@ -141,7 +171,7 @@ fn read_index(name: &Path, fingerprint: u64) -> Option<Index> {
     (index.fingerprint == fingerprint && name.with_extension("pcm").exists()).then_some(index)
 }
 
-/// FNV-1a over what identifies the files and what the list says of them.
+/// FNV-1a over what identifies the files.
 fn fingerprint(listed: &[Listed]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     let mut add = |bytes: &[u8]| {
@@ -152,10 +182,7 @@ fn fingerprint(listed: &[Listed]) -> u64 {
     for entry in listed {
         let size = fs::metadata(&entry.path).map_or(0, |metadata| metadata.len());
         add(entry.path.to_string_lossy().as_bytes());
-        add(entry.label.as_bytes());
         add(&size.to_le_bytes());
-        add(&entry.bandwidth_hz.unwrap_or(0.0).to_le_bytes());
-        add(&entry.weight.to_le_bytes());
     }
     hash
 }
@@ -165,7 +192,7 @@ fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) ->
     let temporary = tempfile::NamedTempFile::new_in(folder)?;
     let output = Mutex::new((
         BufWriter::new(temporary.as_file()),
-        Vec::<(usize, Clip)>::new(),
+        Vec::<Decoded>::new(),
         0usize,
     ));
     bar.set_length(listed.len() as u64);
@@ -186,7 +213,6 @@ fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) ->
                     continue;
                 }
             };
-            let nyquist = rate_hz as f32 / 2.0;
             let bytes: Vec<u8> = audio
                 .iter()
                 .flat_map(|&x| {
@@ -196,18 +222,15 @@ fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) ->
             let mut guard = output
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            let (writer, clips, start) = &mut *guard;
+            let (writer, decoded, start) = &mut *guard;
             writer.write_all(&bytes)?;
-            let clip = Clip {
-                label: entry.label.clone(),
+            decoded.push(Decoded {
+                number,
                 rate_hz,
-                bandwidth_hz: entry.bandwidth_hz.unwrap_or(nyquist).min(nyquist),
-                weight: entry.weight,
                 start: *start,
                 samples: audio.len(),
-            };
+            });
             *start += audio.len();
-            clips.push((number, clip));
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -220,20 +243,50 @@ fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) ->
         }
         Ok(())
     })?;
-    let (mut writer, mut clips, _) = output
+    let (mut writer, mut decoded, _) = output
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     writer.flush()?;
     drop(writer);
     // The order in the file is by chance; the order of the clips must not be, or seeds mean nothing.
-    clips.sort_by_key(|(number, _)| *number);
+    decoded.sort_by_key(|decoded| decoded.number);
     let index = Index {
         fingerprint,
-        clips: clips.into_iter().map(|(_, clip)| clip).collect(),
+        decoded,
     };
     temporary.persist(name.with_extension("pcm"))?;
     let json: PathBuf = name.with_extension("json");
     fs::write(&json, serde_json::to_vec(&index)?)
         .with_context(|| format!("cannot write {}", json.display()))?;
     Ok(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::wav_write::mono_16_bit;
+
+    #[test]
+    fn what_a_list_says_is_taken_anew_and_audio_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let listed = |label: &str, weight: f32| Listed {
+            path: path.clone(),
+            label: label.to_owned(),
+            bandwidth_hz: Some(4000.0),
+            weight,
+        };
+        let open = |entry: Listed| Pack::open(&[entry], folder.path(), &ProgressBar::hidden());
+        fs::write(&path, mono_16_bit(&[0.5; 400], 16_000).unwrap()).unwrap();
+        open(listed("anna", 1.0)).unwrap();
+
+        // Of the same size, so that only another decoding could tell.
+        fs::write(&path, mono_16_bit(&[0.25; 400], 16_000).unwrap()).unwrap();
+        let pack = open(listed("bob", 3.0)).unwrap();
+        let [clip] = pack.clips() else {
+            panic!("one file, one clip")
+        };
+        assert_eq!((clip.label.as_str(), clip.weight), ("bob", 3.0));
+        assert_eq!(pack.samples(clip, 0, 400), [0.5; 400]);
+    }
 }
