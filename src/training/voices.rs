@@ -111,7 +111,7 @@ impl Voices {
 }
 
 impl Clips for Voices {
-    /// One voice of many, as babble has it: its formants stay, since moving them costs as much as all the rest.
+    /// One voice of many, as babble has it: its formants stay, since moving them is the dearest part of a voice.
     fn draw(&self, rng: &mut ChaCha8Rng, len_samples: usize) -> Option<Vec<f32>> {
         Some(self.at_some_speed(rng, len_samples).samples)
     }
