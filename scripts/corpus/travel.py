@@ -16,8 +16,9 @@ from multiprocessing import Pool
 import numpy as np
 import soundfile
 
-# Seconds of each label.
+# Seconds of each label; of those whose clips weigh more in the list, up to so many times as much.
 SECONDS = {'speech': 120, 'noise': 500, 'valid_speech': 20, 'valid_noise': 60}
+LARGEST_SHARE = 5
 KBIT_S = {'speech': {16000: 24, 24000: 32, 48000: 44}, 'noise': {16000: 24, 24000: 36, 48000: 56}}
 STREAM_SECONDS = 480
 # Longer noise is cut, so that its pieces spread over the folders.
@@ -29,6 +30,11 @@ def opus_rate(rate):
     return 48000 if rate >= 32000 else 24000 if rate > 16000 else 16000
 
 
+def wanted_seconds(name, rows):
+    weights = [float(row[3]) for row in rows if len(row) > 3]
+    return SECONDS[name] * min(max([1.0, *weights]), LARGEST_SHARE)
+
+
 def choose(corpus, name):
     """Clips (path, first sample, samples, rate, columns of the list) of each label, up to its seconds."""
     labels = collections.defaultdict(list)
@@ -38,12 +44,12 @@ def choose(corpus, name):
     clips = []
     for _, rows in sorted(labels.items()):
         random.shuffle(rows)
-        seconds = 0.0
+        seconds, wanted = 0.0, wanted_seconds(name, rows)
         for path, *columns in rows:
-            if seconds >= SECONDS[name]:
+            if seconds >= wanted:
                 break
             info = soundfile.info(str(corpus / path))
-            rate, left = info.samplerate, int((SECONDS[name] - seconds) * info.samplerate)
+            rate, left = info.samplerate, int((wanted - seconds) * info.samplerate)
             samples = info.frames if info.frames < 30 * rate else min(info.frames, max(left, 20 * rate))
             if samples < SHORTEST_SECONDS * rate:
                 continue

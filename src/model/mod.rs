@@ -20,6 +20,7 @@ pub mod features;
 pub mod filter;
 pub mod frame;
 mod gated_mean;
+pub mod growth;
 #[cfg(feature = "cuda")]
 mod kernels;
 pub mod locate;

@@ -23,6 +23,11 @@ pub const SMALLEST_UPDATE: f32 = 1.0 / 500.0;
 /// Name of the matrix through which gates see what is remembered.
 pub const STATE: &str = "state";
 
+/// The part of a recurrence's weights or biases that candidates come from; without it nothing is ever remembered.
+pub fn candidates(weights: &Tensor) -> Tensor {
+    weights.narrow(0, 0, weights.size()[0] / 3)
+}
+
 /// `x + r ⊙ h` with `h ← h + z ⊙ (c − h)`; `[batch, channels, frames]` to the same.
 #[derive(Debug)]
 pub struct Recurrence {

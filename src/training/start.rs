@@ -15,7 +15,7 @@ use super::state::{self, Progress};
 use crate::model::ModelConfig;
 use crate::model::autoencoder::Autoencoder;
 use crate::model::checkpoint::Checkpoint;
-use crate::model::recurrence;
+use crate::model::growth::begin_silent;
 
 /// What a run needs besides its configuration.
 pub struct Run {
@@ -37,7 +37,7 @@ pub struct Run {
 pub enum Start {
     Fresh(Box<TrainingConfig>),
     /// From a weights file, whose architecture is used unless the configuration has one of its own, which the weights
-    /// must fit: frames may be shorter, dilations others, or gates see more.
+    /// must fit: frames may be shorter, dilations others, gates may see more, or layers follow the last ones.
     FineTune(Box<TrainingConfig>, Box<Checkpoint>),
     /// The same, and what is judged and kept lies part of the way from these weights to the trained ones.
     Adapt(Box<TrainingConfig>, Box<Checkpoint>),
@@ -59,12 +59,10 @@ pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
             let store = nn::VarStore::new(run.device);
             Autoencoder::new(store.root(), &config.model);
             if let Some(checkpoint) = weights {
-                // Gates that see the state may be new: they begin as if they saw nothing.
-                let is_new = |name: &str| {
-                    name.ends_with(recurrence::STATE) && !checkpoint.tensors.contains_key(name)
-                };
                 let mut variables = store.variables();
-                variables.retain(|name, _| !is_new(name));
+                variables.retain(|name, variable| {
+                    checkpoint.tensors.contains_key(name) || !begin_silent(name, variable)
+                });
                 checkpoint.copy_into(variables)?;
             }
             let weights = store.variables().into_iter().collect();
