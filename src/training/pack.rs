@@ -10,6 +10,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
@@ -17,6 +18,7 @@ use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
 use super::listing::Listed;
+use super::stale_packs;
 use crate::audio::decode;
 
 /// One clip inside the pack.
@@ -43,7 +45,7 @@ impl Clip {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Index {
-    /// Files and sizes the pack was made of.
+    /// Files, sizes and times of change of what the pack was made of.
     fingerprint: u64,
     decoded: Vec<Decoded>,
 }
@@ -90,8 +92,12 @@ impl Pack {
         let fingerprint = fingerprint(listed);
         let name = folder.join(format!("{fingerprint:016x}"));
         let index = match read_index(&name, fingerprint) {
-            Some(index) => index,
+            Some(index) => {
+                stale_packs::touch(&name.with_extension("json"));
+                index
+            }
             None => {
+                stale_packs::remove(folder);
                 fs::create_dir_all(folder)
                     .with_context(|| format!("cannot make {}", folder.display()))?;
                 build(listed, &name, fingerprint, bar).with_context(|| {
@@ -180,9 +186,13 @@ fn fingerprint(listed: &[Listed]) -> u64 {
         }
     };
     for entry in listed {
-        let size = fs::metadata(&entry.path).map_or(0, |metadata| metadata.len());
+        let metadata = fs::metadata(&entry.path).ok();
+        let size = metadata.as_ref().map_or(0, fs::Metadata::len);
+        let changed = metadata.and_then(|metadata| metadata.modified().ok());
+        let changed = changed.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
         add(entry.path.to_string_lossy().as_bytes());
         add(&size.to_le_bytes());
+        add(&changed.unwrap_or_default().as_nanos().to_le_bytes());
     }
     hash
 }
@@ -263,11 +273,13 @@ fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) ->
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::audio::wav_write::mono_16_bit;
 
     #[test]
-    fn what_a_list_says_is_taken_anew_and_audio_is_not() {
+    fn what_a_list_says_is_taken_anew_and_audio_only_where_it_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         let listed = |label: &str, weight: f32| Listed {
@@ -277,16 +289,26 @@ mod tests {
             weight,
         };
         let open = |entry: Listed| Pack::open(&[entry], folder.path(), &ProgressBar::hidden());
-        fs::write(&path, mono_16_bit(&[0.5; 400], 16_000).unwrap()).unwrap();
+        let record = |value: f32, at: SystemTime| {
+            fs::write(&path, mono_16_bit(&[value; 400], 16_000).unwrap()).unwrap();
+            let file = File::options().append(true).open(&path).unwrap();
+            file.set_modified(at).unwrap();
+        };
+        let first = |pack: &Pack| pack.samples(&pack.clips()[0], 0, 1)[0];
+        let [before, after] = [1, 2].map(|n| SystemTime::UNIX_EPOCH + Duration::from_secs(n));
+        record(0.5, before);
         open(listed("anna", 1.0)).unwrap();
 
-        // Of the same size, so that only another decoding could tell.
-        fs::write(&path, mono_16_bit(&[0.25; 400], 16_000).unwrap()).unwrap();
+        // Of the same size and time, so that only another decoding could tell.
+        record(0.25, before);
         let pack = open(listed("bob", 3.0)).unwrap();
         let [clip] = pack.clips() else {
             panic!("one file, one clip")
         };
         assert_eq!((clip.label.as_str(), clip.weight), ("bob", 3.0));
-        assert_eq!(pack.samples(clip, 0, 400), [0.5; 400]);
+        assert_eq!(first(&pack), 0.5);
+
+        record(0.25, after);
+        assert_eq!(first(&open(listed("bob", 3.0)).unwrap()), 0.25);
     }
 }
