@@ -52,44 +52,91 @@ pub enum Start {
 /// # Errors
 /// A configuration that is not valid, weights that do not fit it, or a state that cannot be read.
 pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
-    let fresh =
-        |config: TrainingConfig, weights: Option<&Checkpoint>| -> Result<(Progress, Optimiser)> {
-            config.validate()?;
-            tch::manual_seed(config.seed as i64);
-            let store = nn::VarStore::new(run.device);
-            Autoencoder::new(store.root(), &config.model);
-            if let Some(checkpoint) = weights {
-                let mut variables = store.variables();
-                variables.retain(|name, variable| {
-                    checkpoint.tensors.contains_key(name) || !begin_silent(name, variable)
-                });
-                checkpoint.copy_into(variables)?;
-            }
-            let weights = store.variables().into_iter().collect();
-            let progress = Progress {
-                config,
-                updates: 0,
-                audio_seconds: 0.0,
-                running_seconds: 0.0,
-                best_loss: None,
-                best_update: 0,
-                stale_validations: 0,
-                rollbacks: 0,
-            };
-            Ok((progress, Optimiser::new(optimiser::copies(&weights))))
-        };
     match start {
-        Start::Fresh(config) => fresh(*config, None),
+        Start::Fresh(config) => fresh(*config, None, run.device),
         Start::FineTune(mut config, checkpoint) | Start::Adapt(mut config, checkpoint) => {
             if config.model == ModelConfig::default() {
                 config.model = checkpoint.config.clone();
             }
-            fresh(*config, Some(&*checkpoint))
+            fresh(*config, Some(&checkpoint), run.device)
         }
         Start::Resume { updates } => {
             let (mut progress, optimiser) = state::load(&state_path(&run.out), run.device)?;
             progress.config.updates = updates.unwrap_or(progress.config.updates);
             Ok((progress, optimiser))
         }
+    }
+}
+
+fn fresh(
+    config: TrainingConfig,
+    weights: Option<&Checkpoint>,
+    device: Device,
+) -> Result<(Progress, Optimiser)> {
+    config.validate()?;
+    tch::manual_seed(config.seed as i64);
+    let store = nn::VarStore::new(device);
+    Autoencoder::new(store.root(), &config.model);
+    if let Some(checkpoint) = weights {
+        let mut variables = store.variables();
+        // What the trained network has must be in its file; only what is new may begin silent.
+        let trained = nn::VarStore::new(Device::Cpu);
+        Autoencoder::new(trained.root(), &checkpoint.config);
+        let trained = trained.variables();
+        variables
+            .retain(|name, variable| trained.contains_key(name) || !begin_silent(name, variable));
+        checkpoint.copy_into(variables)?;
+    }
+    let weights = store.variables().into_iter().collect();
+    let progress = Progress {
+        config,
+        updates: 0,
+        audio_seconds: 0.0,
+        running_seconds: 0.0,
+        best_loss: None,
+        best_update: 0,
+        stale_validations: 0,
+        rollbacks: 0,
+    };
+    Ok((progress, Optimiser::new(optimiser::copies(&weights))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::checkpoint::TrainingSummary;
+
+    #[test]
+    fn layers_that_a_damaged_file_lacks_are_not_taken_for_new_ones() {
+        let small = ModelConfig {
+            channels: 16,
+            latent: 8,
+            context_dilations: vec![1, 2],
+            ..ModelConfig::default()
+        };
+        let store = nn::VarStore::new(Device::Cpu);
+        Autoencoder::new(store.root(), &small);
+        let mut checkpoint = Checkpoint {
+            config: small.clone(),
+            summary: TrainingSummary::default(),
+            tensors: store.variables().into_iter().collect(),
+        };
+        let mut deeper = TrainingConfig {
+            model: small,
+            ..TrainingConfig::default()
+        };
+        deeper.model.context_dilations.push(4);
+        let begin = |checkpoint: &Checkpoint| fresh(deeper.clone(), Some(checkpoint), Device::Cpu);
+        assert!(begin(&checkpoint).is_ok());
+
+        let layer = checkpoint
+            .tensors
+            .keys()
+            .find(|name| name.starts_with("context_"))
+            .unwrap()
+            .clone();
+        checkpoint.tensors.remove(&layer);
+        let error = begin(&checkpoint).err().unwrap().to_string();
+        assert!(error.contains(&format!("{layer} is missing")), "{error}");
     }
 }
