@@ -24,6 +24,8 @@ pub struct FileNoise {
     pub burst_s: Span,
     /// Length of the silence after it, in seconds.
     pub pause_s: Span,
+    /// How often every burst is the same sound again, as of one door, one dog, one key.
+    pub repeated: Probability,
     /// How often the speed changes.
     pub speed_probability: Probability,
     /// Factor of speed and pitch, a quarter to four.
@@ -42,6 +44,7 @@ impl Default for FileNoise {
             bursts: Probability::new(0.4),
             burst_s: Span::new(0.1, 1.5),
             pause_s: Span::new(0.1, 2.0),
+            repeated: Probability::new(0.5),
             speed_probability: Probability::new(0.8),
             speed: Span::new(0.6, 1.6),
             equaliser: Equaliser {
@@ -112,10 +115,18 @@ impl FileNoise {
         rng: &mut ChaCha8Rng,
     ) -> Option<Vec<f32>> {
         let samples = |seconds: f32| (seconds * RATE_HZ) as usize;
+        let same = if self.repeated.hit(rng) {
+            Some(self.stretch(samples(self.burst_s.high()).max(1), recordings, rng)?)
+        } else {
+            None
+        };
         let mut noise = Vec::with_capacity(len);
         while noise.len() < len {
             let count = samples(self.burst_s.draw(rng)).clamp(1, len - noise.len());
-            let mut burst = self.stretch(count, recordings, rng)?;
+            let mut burst = match &same {
+                Some(sound) => sound[..count.min(sound.len())].to_vec(),
+                None => self.stretch(count, recordings, rng)?,
+            };
             fade(&mut burst);
             noise.append(&mut burst);
             noise.resize(
@@ -187,6 +198,30 @@ mod tests {
         fn draw(&self, _: &mut ChaCha8Rng, len_samples: usize) -> Option<Vec<f32>> {
             Some(vec![0.5; len_samples])
         }
+    }
+
+    #[test]
+    fn repeated_bursts_are_the_same_sound() {
+        struct Numbered(std::cell::Cell<f32>);
+        impl Clips for Numbered {
+            fn draw(&self, _: &mut ChaCha8Rng, len_samples: usize) -> Option<Vec<f32>> {
+                self.0.set(self.0.get() + 1.0);
+                Some(vec![self.0.get(); len_samples])
+            }
+        }
+        let peaks = |repeated| {
+            let noise = FileNoise {
+                bursts: Probability::ALWAYS,
+                repeated,
+                ..FileNoise::plain()
+            };
+            let mut rng = ChaCha8Rng::seed_from_u64(4);
+            let recordings = Numbered(0.0.into());
+            let samples = noise.generate(480_000, &recordings, &mut rng).unwrap();
+            samples.into_iter().fold(0.0, f32::max)
+        };
+        assert_eq!(peaks(Probability::ALWAYS), 1.0);
+        assert!(peaks(Probability::NEVER) > 3.0);
     }
 
     #[test]

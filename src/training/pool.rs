@@ -88,14 +88,16 @@ impl Pool {
 }
 
 impl Clips for Pool {
-    /// Clips of one label behind each other, cross-faded, until there is enough.
+    /// One clip again and again, as of one bell, or clips of one label behind each other, cross-faded, until there is
+    /// enough.
     fn draw(&self, rng: &mut ChaCha8Rng, len_samples: usize) -> Option<Vec<f32>> {
         const FADE_SAMPLES: usize = 960;
         let label = self.draw_label(rng);
+        let only = rng.random_bool(0.5).then(|| self.draw_clip(label, rng));
         let mut audio: Vec<f32> = Vec::with_capacity(len_samples);
         // Clips of a few samples would never fill a long stretch.
         for _ in 0..64 {
-            let clip = self.draw_clip(label, rng);
+            let clip = only.unwrap_or_else(|| self.draw_clip(label, rng));
             let missing = len_samples + FADE_SAMPLES - audio.len();
             let seconds = missing as f64 / f64::from(SAMPLE_RATE_HZ);
             let piece = self.excerpt(clip, seconds, rng);
