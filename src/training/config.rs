@@ -93,6 +93,8 @@ pub struct LossConfig {
     pub resolutions_samples: Vec<i64>,
     /// Noise-to-signal ratio of the waveform, per dB.
     pub waveform_per_db: f64,
+    /// The same after pre-emphasis, where hiss of a voice (s, f, t) counts as much as its vowels, per dB.
+    pub emphasised_per_db: f64,
     /// What is missing to the best of listeners' opinions, per point of their five; 0 asks for none.
     pub opinion: f64,
     /// What is missing to the best PESQ score, per point; 0 asks for none.
@@ -193,6 +195,7 @@ impl Default for LossConfig {
             other_resolution: 0.5,
             resolutions_samples: vec![256, 512, 2048],
             waveform_per_db: 0.001,
+            emphasised_per_db: 0.0,
             opinion: 0.0,
             pesq: 0.0,
         }
