@@ -29,7 +29,6 @@ pub mod pairs;
 pub mod pesq;
 pub mod pool;
 pub mod replica;
-mod stale_packs;
 pub mod start;
 pub mod state;
 pub mod sums;

@@ -5,21 +5,18 @@
 //! files is not in there: other labels or weights decode nothing anew. The operating system keeps in
 //! memory what fits and drops the rest.
 
+mod index;
+mod stale;
+
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
 use memmap2::Mmap;
-use serde::{Deserialize, Serialize};
 
 use super::listing::Listed;
-use super::stale_packs;
-use crate::audio::decode;
 
 /// One clip inside the pack.
 #[derive(Debug, Clone)]
@@ -43,38 +40,6 @@ impl Clip {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Index {
-    /// Files, sizes and times of change of what the pack was made of.
-    fingerprint: u64,
-    decoded: Vec<Decoded>,
-}
-
-/// Where a file's samples are.
-#[derive(Debug, Serialize, Deserialize)]
-struct Decoded {
-    /// Its number in the list.
-    number: usize,
-    rate_hz: u32,
-    start: usize,
-    samples: usize,
-}
-
-impl Decoded {
-    fn clip(&self, listed: &[Listed]) -> Option<Clip> {
-        let entry = listed.get(self.number)?;
-        let nyquist = self.rate_hz as f32 / 2.0;
-        Some(Clip {
-            label: entry.label.clone(),
-            rate_hz: self.rate_hz,
-            bandwidth_hz: entry.bandwidth_hz.unwrap_or(nyquist).min(nyquist),
-            weight: entry.weight,
-            start: self.start,
-            samples: self.samples,
-        })
-    }
-}
-
 /// Decoded audio in a mapped file.
 #[derive(Debug)]
 pub struct Pack {
@@ -89,18 +54,18 @@ impl Pack {
     /// # Errors
     /// The folder cannot be written, or no file can be decoded.
     pub fn open(listed: &[Listed], folder: &Path, bar: &ProgressBar) -> Result<Self> {
-        let fingerprint = fingerprint(listed);
+        let fingerprint = index::fingerprint(listed);
         let name = folder.join(format!("{fingerprint:016x}"));
-        let index = match read_index(&name, fingerprint) {
+        let index = match index::read(&name, fingerprint) {
             Some(index) => {
-                stale_packs::touch(&name.with_extension("json"));
+                stale::touch(&name.with_extension("json"));
                 index
             }
             None => {
-                stale_packs::remove(folder);
+                stale::remove(folder);
                 fs::create_dir_all(folder)
                     .with_context(|| format!("cannot make {}", folder.display()))?;
-                build(listed, &name, fingerprint, bar).with_context(|| {
+                index::build(listed, &name, fingerprint, bar).with_context(|| {
                     format!("cannot pack the training audio into {}", folder.display())
                 })?
             }
@@ -171,109 +136,9 @@ impl Pack {
     }
 }
 
-fn read_index(name: &Path, fingerprint: u64) -> Option<Index> {
-    let text = fs::read(name.with_extension("json")).ok()?;
-    let index: Index = serde_json::from_slice(&text).ok()?;
-    (index.fingerprint == fingerprint && name.with_extension("pcm").exists()).then_some(index)
-}
-
-/// FNV-1a over what identifies the files.
-fn fingerprint(listed: &[Listed]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let mut add = |bytes: &[u8]| {
-        for &byte in bytes {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
-    for entry in listed {
-        let metadata = fs::metadata(&entry.path).ok();
-        let size = metadata.as_ref().map_or(0, fs::Metadata::len);
-        let changed = metadata.and_then(|metadata| metadata.modified().ok());
-        let changed = changed.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-        add(entry.path.to_string_lossy().as_bytes());
-        add(&size.to_le_bytes());
-        add(&changed.unwrap_or_default().as_nanos().to_le_bytes());
-    }
-    hash
-}
-
-fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) -> Result<Index> {
-    let folder = name.parent().unwrap_or(Path::new("."));
-    let temporary = tempfile::NamedTempFile::new_in(folder)?;
-    let output = Mutex::new((
-        BufWriter::new(temporary.as_file()),
-        Vec::<Decoded>::new(),
-        0usize,
-    ));
-    bar.set_length(listed.len() as u64);
-    bar.set_message("decoding");
-    let next = AtomicUsize::new(0);
-    let decode_all = || -> Result<()> {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(entry) = listed.get(number) else {
-                return Ok(());
-            };
-            bar.inc(1);
-            let (audio, rate_hz) = match decode::read_mono(&entry.path) {
-                Ok(decoded) if !decoded.0.is_empty() => decoded,
-                Ok(_) => continue,
-                Err(error) => {
-                    log::warn!("left out: {error:#}");
-                    continue;
-                }
-            };
-            let bytes: Vec<u8> = audio
-                .iter()
-                .flat_map(|&x| {
-                    ((x * 32768.0).round().clamp(-32768.0, 32767.0) as i16).to_le_bytes()
-                })
-                .collect();
-            let mut guard = output
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            let (writer, decoded, start) = &mut *guard;
-            writer.write_all(&bytes)?;
-            decoded.push(Decoded {
-                number,
-                rate_hz,
-                start: *start,
-                samples: audio.len(),
-            });
-            *start += audio.len();
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| -> Result<()> {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(decode_all)).collect();
-        for worker in workers {
-            worker
-                .join()
-                .map_err(|_| anyhow::anyhow!("a decoding thread failed"))??;
-        }
-        Ok(())
-    })?;
-    let (mut writer, mut decoded, _) = output
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    writer.flush()?;
-    drop(writer);
-    // The order in the file is by chance; the order of the clips must not be, or seeds mean nothing.
-    decoded.sort_by_key(|decoded| decoded.number);
-    let index = Index {
-        fingerprint,
-        decoded,
-    };
-    temporary.persist(name.with_extension("pcm"))?;
-    let json: PathBuf = name.with_extension("json");
-    fs::write(&json, serde_json::to_vec(&index)?)
-        .with_context(|| format!("cannot write {}", json.display()))?;
-    Ok(index)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
     use crate::audio::wav_write::mono_16_bit;
