@@ -137,6 +137,8 @@ NOISES = [
      by_folder('keystrokes', 0)),                                  # GPL-3
     ('dronedet', 'DroneDetectionThesis/Drone-detection-dataset', '442d0c6750708cc221636f7a1fd31cbd8cb0aeb8', ['Data/Audio'],
      by_prefix('dronedet')),                                       # CC0: Svanström, 2020
+    ('donateacry', 'gveres/donateacry-corpus', '6baf5aca0460964ad072653585837f968a87c2af',
+     ['donateacry_corpus_cleaned_and_updated_data'], by_folder('donateacry', 1)),  # ODbL: babies' cries, by telephone
 ]
 
 
