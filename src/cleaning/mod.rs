@@ -13,7 +13,7 @@ pub use channel::ChannelCleaner;
 /// # Errors
 /// A rate of zero.
 pub fn clean(model: &Model, noisy: &[f32], rate_hz: u32) -> Result<Vec<f32>> {
-    let mut cleaner = ChannelCleaner::new(model.chunk_stream(), rate_hz, 0.0)?;
+    let mut cleaner = ChannelCleaner::new(model.file_stream(), rate_hz, 0.0)?;
     let mut clean = Vec::with_capacity(noisy.len());
     // A second at a time bounds the memory of the network's activations.
     for second in noisy.chunks(rate_hz as usize) {

@@ -92,7 +92,7 @@ impl Room {
 
 /// The model's output for 48 kHz audio, aligned with it.
 fn cleaned(noisy: &[f32], model: &Model) -> Vec<f32> {
-    let mut stream = model.chunk_stream();
+    let mut stream = model.file_stream();
     let mut padded = noisy.to_vec();
     let length = noisy.len() + stream.delay_samples();
     padded.resize(length.next_multiple_of(stream.frame_samples()), 0.0);

@@ -48,7 +48,7 @@ fn try_clean(task: &Task, model: &Model, shared: &Shared) -> Result<Report> {
     };
     let bar = progress_bar(&shared.bars, task, &spec);
     let mut cleaners = (0..spec.channels)
-        .map(|_| ChannelCleaner::new(model.chunk_stream(), spec.rate_hz, dry_share(args)))
+        .map(|_| ChannelCleaner::new(model.file_stream(), spec.rate_hz, dry_share(args)))
         .collect::<Result<Vec<ChannelCleaner<Stream>>>>()?;
     let mut before = Meters::new(&spec, args.plot);
     let mut after = Meters::new(&spec, args.plot);
