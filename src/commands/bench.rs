@@ -17,7 +17,8 @@ use crate::model::{Model, locate};
 /// Measure the model's cost per frame on this machine
 ///
 /// Processor time of one thread on noise, after a warm-up: frame by frame as in the live pipeline
-/// and for files, and 100 frames at a time through libtorch as for files on a GPU. Run it on an idle machine, and compare figures of one run.
+/// and for files, and 100 frames at a time through libtorch as for files on a GPU. Run it on an idle
+/// machine, and compare figures of one run.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Weights to measure: a file, or what `denoised models` lists [default: denoised]

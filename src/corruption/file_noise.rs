@@ -116,7 +116,8 @@ impl FileNoise {
     ) -> Option<Vec<f32>> {
         let samples = |seconds: f32| (seconds * RATE_HZ) as usize;
         let same = if self.repeated.hit(rng) {
-            Some(self.stretch(samples(self.burst_s.high()).max(1), recordings, rng)?)
+            let longest = samples(self.burst_s.high()).min(len).max(1);
+            Some(self.stretch(longest, recordings, rng)?)
         } else {
             None
         };

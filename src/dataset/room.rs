@@ -9,6 +9,7 @@ use crate::SAMPLE_RATE_HZ;
 use crate::audio::resample::resample;
 use crate::dsp::level::{FLOOR_DB, rms_db};
 use crate::model::Model;
+use crate::model::denormals::flush_denormals;
 
 /// Frames that are compared: 20 ms.
 const FRAME_SAMPLES: usize = SAMPLE_RATE_HZ as usize / 50;
@@ -92,6 +93,7 @@ impl Room {
 
 /// The model's output for 48 kHz audio, aligned with it.
 fn cleaned(noisy: &[f32], model: &Model) -> Vec<f32> {
+    flush_denormals();
     let mut stream = model.file_stream();
     let mut padded = noisy.to_vec();
     let length = noisy.len() + stream.delay_samples();

@@ -26,7 +26,7 @@ const INACTIVE_POWER: f64 = 1e-5;
 const WAVEFORM_FLOOR: f64 = 1e-3;
 /// Of clips that are next to silent.
 const LEAST_ENERGY: f64 = 1e-3;
-/// As usual in speech coding, here for 48 kHz: level from 400 Hz down, 6 dB per octave above.
+/// At 48 kHz: flat below 400 Hz, 6 dB per octave above.
 const PRE_EMPHASIS: f64 = 0.95;
 /// Bandwidths of hearing grow with 1 + f / 229 Hz (Glasberg and Moore, 1990).
 const ERB_DOUBLES_HZ: f64 = 229.0;
