@@ -99,6 +99,8 @@ pub struct LossConfig {
     pub opinion: f64,
     /// What is missing to the best PESQ score, per point; 0 asks for none.
     pub pesq: f64,
+    /// What is missing to a STOI of 1, per 1; 0 asks for none.
+    pub stoi: f64,
 }
 
 /// How voices are varied.
@@ -198,6 +200,7 @@ impl Default for LossConfig {
             emphasised_per_db: 0.0,
             opinion: 0.0,
             pesq: 0.0,
+            stoi: 0.0,
         }
     }
 }

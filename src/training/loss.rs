@@ -5,7 +5,7 @@
 //! network's own resolution and at one other, drawn per update. Speech removed costs more than noise
 //! left. The waveform term is the soft-thresholded noise-to-signal ratio of Wisdom et al. (2020). What listeners would say
 //! ([`Opinion`]) may be a part, too: other terms ask for the clean voice, this one for a voice that sounds clean. So may
-//! [`Pesq`], which hears what is added more than what is missing.
+//! [`Pesq`], which hears what is added more than what is missing, and [`Stoi`], which asks whether words stay clear.
 //!
 //! Much clean speech is narrow-band. Above a recording's bandwidth the frames with speech do not
 //! count, so the network does not learn to low-pass; frames without speech count fully.
@@ -17,6 +17,7 @@ use super::compressed;
 use super::config::LossConfig;
 use super::opinion::Opinion;
 use super::pesq::Pesq;
+use super::stoi::Stoi;
 use crate::model::ModelConfig;
 use crate::model::stft::{self, Stft};
 
@@ -47,6 +48,7 @@ pub struct Loss {
     others: Vec<(Stft, Tensor)>,
     opinion: Option<Opinion>,
     pesq: Option<Pesq>,
+    stoi: Option<Stoi>,
 }
 
 /// The value to minimise and what it consists of.
@@ -85,6 +87,7 @@ impl Loss {
                 .collect(),
             opinion,
             pesq: (config.pesq > 0.0).then(|| Pesq::new(device)),
+            stoi: (config.stoi > 0.0).then(|| Stoi::new(device)),
         }
     }
 
@@ -152,6 +155,10 @@ impl Loss {
         if let Some(pesq) = &self.pesq {
             let missing = (-pesq.of(&output, &clean) + BEST_PESQ) * &batch.speech;
             total += missing.mean(Kind::Float) * self.config.pesq;
+        }
+        if let Some(stoi) = &self.stoi {
+            let missing = (-stoi.of(&output, &clean) + 1.0) * &batch.speech;
+            total += missing.mean(Kind::Float) * self.config.stoi;
         }
 
         let error = output - &clean;

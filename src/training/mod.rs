@@ -31,6 +31,7 @@ pub mod pool;
 pub mod replica;
 pub mod start;
 pub mod state;
+pub mod stoi;
 pub mod sums;
 pub mod time_budget;
 pub mod trainer;
