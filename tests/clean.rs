@@ -106,6 +106,33 @@ fn compressed_formats_come_out_as_aligned_16_bit_wav() {
 }
 
 #[test]
+fn an_ogg_file_whose_last_page_counts_too_far_is_cleaned() {
+    let shell = Shell::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let mut file = fs::read(data.join("burst.ogg")).unwrap();
+    let last = file.windows(4).rposition(|at| at == b"OggS").unwrap();
+    let page = &mut file[last..];
+    let position = u64::from_le_bytes(page[6..14].try_into().unwrap());
+    page[6..14].copy_from_slice(&(position + 96).to_le_bytes());
+    page[22..26].fill(0);
+    let checksum = ogg_checksum(page);
+    page[22..26].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(shell.path("far.ogg"), file).unwrap();
+    shell.clean("far.ogg").ok();
+    let output = WavReader::open(shell.path("far.denoised.wav")).unwrap();
+    assert!((22_050..=22_146).contains(&output.duration()));
+}
+
+/// CRC-32 of an Ogg page (RFC 3533), its own field zero.
+fn ogg_checksum(page: &[u8]) -> u32 {
+    page.iter().fold(0, |sum, byte| {
+        (0..8).fold(sum ^ (u32::from(*byte) << 24), |sum: u32, _| {
+            (sum << 1) ^ if sum >> 31 == 1 { 0x04c1_1db7 } else { 0 }
+        })
+    })
+}
+
+#[test]
 fn json_has_a_line_for_every_file() {
     let shell = Shell::new();
     shell.speech("a.wav");

@@ -76,6 +76,16 @@ def by_prefix(name, end='_'):
     return lambda folder, files: ((path, f'{name}-{os.path.basename(path).split(end)[0]}') for path in files)
 
 
+def chosen():
+    """Labels by source, of the recordings that chosen_noise.tsv lists."""
+    listed = collections.defaultdict(dict)
+    with open(os.path.join(os.path.dirname(__file__), 'chosen_noise.tsv'), encoding='utf-8') as f:
+        for source, label, path in csv.reader(f, delimiter='\t', quoting=csv.QUOTE_NONE):
+            listed[source][path] = f'{source}-{label}'
+    return {source: (lambda folder, files, labels=labels: ((path, labels[path]) for path in files if path in labels))
+            for source, labels in listed.items()}
+
+
 # Name, repository, commit, paths in it, (path, label) of its files, licence.
 VOICES = [
     ('gcompris', 'gcompris/GCompris-voices', 'c0e8a743b7b4633af06b8dc15bc2b397e456dd6f', ['.'],
@@ -139,6 +149,43 @@ NOISES = [
      by_prefix('dronedet')),                                       # CC0: Svanström, 2020
     ('donateacry', 'gveres/donateacry-corpus', '6baf5aca0460964ad072653585837f968a87c2af',
      ['donateacry_corpus_cleaned_and_updated_data'], by_folder('donateacry', 1)),  # ODbL: babies' cries, by telephone
+]
+
+# Of games, aircraft and programs a list names the recordings: those whose licences allow it, without voices, alarms and beeps.
+CHOSEN = chosen()
+NOISES += [
+    ('a320', 'legoboyvdlp/A320-family', 'bc7a88d140c3fd5ee71d5e6acbc79e1262def158', ['Sounds'], CHOSEN['a320']),  # GPL-2
+    ('c182', 'HHS81/c182s', '1359d63393c7fc9145953b081d151d93627e791a', ['Sounds'], CHOSEN['c182']),  # GPL-2
+    ('ccsounds', 'Fris0uman/CDDA-Soundpacks', '88586bb600eae4b053a8928bddbd5371d0b1ecc6',
+     ['sound/CC-Sounds'], CHOSEN['ccsounds']),  # CC0 and CC-BY, its credits.md
+    ('da42', 'FGMEMBERS/Diamond-Da42', 'e698a26d51e71b20f34548879bea080156454b99', ['Sounds'], CHOSEN['da42']),  # GPL-2
+    ('dc3', 'FGMEMBERS/Douglas-Dc3', 'ba1072891af6a16066578f11c880ce115cff07d0', ['Sounds'], CHOSEN['dc3']),  # GPL-2
+    ('dhc6', 'FGMEMBERS/dhc6', 'ed826b950acfe9aed737808f24ddb26a4f9a8c78', ['Sounds'], CHOSEN['dhc6']),  # GPL-2
+    ('dsurround', 'OreCruncher/DynamicSurroundings', '93040490bef8591a99c25aa154098a97ab271edd',
+     ['src/main/resources/assets/dsurround/sounds/ambient'], CHOSEN['dsurround']),  # CC0 and CC-BY-3.0, its CREDITS.md
+    ('extra500', 'FGMEMBERS/extra500', '7e4dfb31b24ededdcb08ab567b09496ef1e330ab', ['Sounds'], CHOSEN['extra500']),  # GPL-2
+    ('gcomprisgtk', 'gcompris/GCompris-gtk', '8146552bcecbbbc44ad16024dd22edc595093173',
+     ['src/explore_farm_animals-activity/resources', 'src/memory-activity/resources'], CHOSEN['gcomprisgtk']),  # GPL-3
+    ('md11', 'Octal450/MD-11', '36cad1ff54d9c7462c681f71fe5819f771e6c9ae', ['Sounds'], CHOSEN['md11']),  # GPL-2
+    ('md80', 'Octal450/MD-80', '875f6a6702e323b2e3e1bbbd38f717fd8f0b4008', ['Sounds'], CHOSEN['md80']),  # GPL-2
+    ('mobsmc', 'kay27/MineClone5', 'b679fd8a13b52d73e6720d5ecde50ee3ec1367a5',
+     ['mods/ENTITIES/mobs_mc/sounds'], CHOSEN['mobsmc']),  # CC0, CC-BY-3.0, MIT, its LICENSE-media.md
+    ('mtambience', 'minetest-mirrors/ambience', '07ce39066bb5e4deb52d518d7fdf64a2733e6afc',
+     ['sounds'], CHOSEN['mtambience']),  # CC0, CC-BY-3.0, public domain
+    ('noisekun', 'mateusfg7/Noisekun', 'd32024c67aba7c0577e1609944af00b9df1b7775',
+     ['.github/assets/sounds'], CHOSEN['noisekun']),  # CC0, CC-BY
+    ('opendungeons', 'OpenDungeons/OpenDungeons', 'c83d4496b361f522a094cc8218199b2da1d4264c',
+     ['sounds'], CHOSEN['opendungeons']),  # CC0, CC-BY-3.0, CC-BY-SA-3.0, its CREDITS
+    ('openrct2', 'OpenRCT2/OpenSoundEffects', '0918c4828d47d7bf6c8ce5ff10523651f7e3e60d',
+     ['openrct2.sound', 'openrct2.audio.additional'], CHOSEN['openrct2']),  # CC-BY-4.0
+    ('opensfx', 'OpenTTD/OpenSFX', '71892caa2db3f87e7c16aabf26f32c4c7ae7dca2', ['src'], CHOSEN['opensfx']),  # CC-BY-SA-3.0
+    ('opensoundscape', 'kitzeslab/opensoundscape', '8b582152c91df6f1d4387b23e1ca849be70f4cea',
+     ['tests/audio', 'opensoundscape/sample_data'], CHOSEN['opensoundscape']),  # MIT
+    ('scbackground', 'chaeyoung-lee/wids_tutorial', '7d028e7211c846244903eb59664087f1fb3e4c07',
+     ['data/_background_noise_'], CHOSEN['scbackground']),  # CC-BY-4.0: Speech Commands, Warden, 2018
+    ('snap', 'jmoenig/Snap', '4fac5a32fff9fbf2e689cee3ce2467faffb47513', ['Sounds'], CHOSEN['snap']),  # AGPL-3 and, from Scratch, CC-BY-SA
+    ('ss13', 'soapstain22/GS13', '9fc5c5fc730e16b463d6eb4a2a651534e3bb8c94', ['sound'], CHOSEN['ss13']),  # CC-BY-SA-3.0
+    ('tu134', 'FGMEMBERS/Tu-134', '89c70241bacbcffd8ed4a488c669571b2d07a102', ['Sounds'], CHOSEN['tu134']),  # GPL-2
 ]
 
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use symphonia::core::audio::sample::SampleFormat as CodedFormat;
+use symphonia::core::codecs::audio::well_known as codec;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
@@ -24,7 +25,8 @@ pub(super) struct CompressedSource {
     decoder: Box<dyn AudioDecoder>,
     track_id: u32,
     spec: Spec,
-    /// Whether `spec.frames` is a promise rather than an estimate.
+    /// Whether `spec.frames` is a promise rather than an estimate. In Ogg it is the last page's position, which a file cut
+    /// short tells as well, and some programs write it a part of a block too high.
     length_is_exact: bool,
     /// The last decoded packet, one vector per channel, and how much of it was handed out.
     packet: Vec<Vec<f32>>,
@@ -64,7 +66,8 @@ impl CompressedSource {
             .make_audio_decoder(parameters, &AudioDecoderOptions::default())
             .context("the codec of the audio track is not supported")?;
         let track_id = track.id;
-        let length_is_exact = track.delay.is_some() || lossless_bits(parameters).is_some();
+        let length_is_exact = lossless_bits(parameters).is_some()
+            || (track.delay.is_some() && parameters.codec != codec::CODEC_ID_VORBIS);
         let frames = track.num_frames;
         let known = parameters
             .sample_rate
@@ -169,7 +172,6 @@ impl Source for CompressedSource {
 
 /// The sample size of a lossless codec, in whole bytes' bits.
 fn lossless_bits(parameters: &AudioCodecParameters) -> Option<u16> {
-    use symphonia::core::codecs::audio::well_known as codec;
     let lossy = [
         codec::CODEC_ID_MP1,
         codec::CODEC_ID_MP2,
