@@ -9,13 +9,14 @@ use denoised::model::ModelConfig;
 use denoised::model::checkpoint::Checkpoint;
 use denoised::model::tensor_file::TensorFile;
 use denoised::training::batch::Material;
+use denoised::training::config::Keep;
 use denoised::training::mixtures::Mixtures;
 use denoised::training::pack::Pack;
 use denoised::training::start::{Run, Start};
 use denoised::training::voices::Voices;
 use denoised::training::{Outcome, TrainingConfig, listing, train};
 use indicatif::ProgressBar;
-use tch::Device;
+use tch::{Device, Tensor};
 
 /// First weights come from libtorch's one random generator: runs at the same time would share it.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -307,6 +308,59 @@ fn training_learns_and_fine_tuning_starts_from_what_was_learned() {
     assert!(third < untrained, "{third}, untrained {untrained}");
     let refused = on_frames_of(240, 32).unwrap_err();
     assert!(format!("{refused:#}").contains("the architecture needs"));
+}
+
+#[test]
+fn the_last_weights_lie_part_of_the_way_from_the_first_ones_also_after_a_resume() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    speech(&folder.path().join("speech"));
+    let never = AtomicBool::new(false);
+    let config = TrainingConfig {
+        updates: 3,
+        ..tiny()
+    };
+    let train = |name: &str, config: &TrainingConfig, start| {
+        train(run(folder.path(), name, config), start, &never).unwrap();
+    };
+    train(
+        "first.safetensors",
+        &config,
+        Start::Fresh(Box::new(config.clone())),
+    );
+    let load = |name: &str| Checkpoint::load(&folder.path().join(name), Device::Cpu).unwrap();
+    let first = load("first.safetensors");
+
+    let gentle = TrainingConfig {
+        way: 0.25,
+        keep: Keep::Last,
+        average_decay: 0.5,
+        learning_rate: 0.02,
+        ..config.clone()
+    };
+    let start = Start::FineTune(
+        Box::new(gentle.clone()),
+        Box::new(load("first.safetensors")),
+    );
+    train("second.safetensors", &gentle, start);
+    let resume = Start::Resume { updates: Some(6) };
+    train("second.safetensors", &gentle, resume);
+
+    let second = load("second.safetensors");
+    assert_eq!(second.summary.updates, 6);
+    let state = std::fs::read(folder.path().join("second.state.safetensors")).unwrap();
+    let trained = TensorFile::parse(&state, Device::Cpu).unwrap().tensors;
+    let mut moved = 0f64;
+    for (name, tensor) in &second.tensors {
+        let trained = &trained[&format!("average/{name}")];
+        let expected = &first.tensors[name] * 0.75 + trained * 0.25;
+        let largest = |difference: Tensor| difference.abs().max().double_value(&[]);
+        // Within the 16-bit floats on disk.
+        let off = largest(tensor - &expected) / (1.0 + largest(expected));
+        assert!(off < 1e-3, "{name}: {off}");
+        moved = largest(trained - &first.tensors[name]).max(moved);
+    }
+    assert!(moved > 0.02, "{moved}");
 }
 
 #[test]

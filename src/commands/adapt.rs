@@ -139,7 +139,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     );
     let init = locate::chosen(args.init.as_deref())?;
     let checkpoint = Checkpoint::load(&init, args.run.device)?;
-    let way = config.adaptation.way;
+    let way = config.way;
 
     let noise = listing::read(&args.noise)?;
     let model = Model::from_checkpoint(&checkpoint, args.run.device)?;

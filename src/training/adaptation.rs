@@ -4,8 +4,7 @@
 //! environment's noise; the rest replays the general recipe with other noises and voices (rehearsal, Robins,
 //! 1995). There the target is what the weights of before answer, not the clean voice: the few voices that are at hand
 //! must not be learned by heart (Li and Hoiem, "Learning without forgetting", 2016). The weights of before count as the
-//! first candidate for the best, and every other one lies on the way from them to the adapted ones, where little is
-//! forgotten and most is learned (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
+//! first candidate for the best.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +24,6 @@ use crate::corruption::draw::{Probability, Span};
 use crate::corruption::file_noise::FileNoise;
 use crate::corruption::noise::{Kind, Noise};
 use crate::corruption::room::Room;
-use crate::model::tensor_file::Named;
 
 /// The recipe of `denoised adapt`.
 pub const RECIPE: &str = include_str!("../../models/adapt.toml");
@@ -33,15 +31,6 @@ pub const RECIPE: &str = include_str!("../../models/adapt.toml");
 const TRAINING_SHARE: f64 = 0.8;
 /// Less noise is learned by heart.
 const MIN_NOISE_SECONDS: f64 = 5.0;
-
-/// Takes `adapted` back to the part `way` of the way from the weights `before`.
-pub fn go_part_way(before: &Named, adapted: &mut Named, way: f64) {
-    for (name, tensor) in adapted {
-        if let Some(start) = before.get(name) {
-            *tensor = tch::no_grad(|| start.lerp(tensor, way));
-        }
-    }
-}
 
 /// What is replayed so that it is not forgotten.
 pub struct Rehearsal {
@@ -148,15 +137,5 @@ mod tests {
             recipe.noise.weights.keys().collect::<Vec<_>>(),
             [&Kind::File]
         );
-    }
-
-    #[test]
-    fn part_of_the_way_lies_between() {
-        let named = |value: f32| Named::from([("w".to_owned(), Tensor::from_slice(&[value]))]);
-        for (way, expected) in [(0.0, 2.0), (0.7, 9.0), (1.0, 12.0)] {
-            let mut adapted = named(12.0);
-            go_part_way(&named(2.0), &mut adapted, way);
-            assert_eq!(adapted["w"].double_value(&[0]), expected);
-        }
     }
 }

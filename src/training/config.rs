@@ -33,6 +33,10 @@ pub struct TrainingConfig {
     pub gradient_norm: f64,
     /// Share of the old value in the moving average of the weights.
     pub average_decay: f64,
+    /// How far the result goes from the weights that the run began with, 0, to the trained ones, 1: on the way little is
+    /// forgotten and most is learned (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
+    pub way: f64,
+    pub keep: Keep,
     /// What the network computes in; weights and loss are always 32-bit.
     pub precision: Precision,
     /// Fixed validation mixtures.
@@ -43,6 +47,17 @@ pub struct TrainingConfig {
     pub adaptation: AdaptationConfig,
     pub model: ModelConfig,
     pub corruption: Recipe,
+}
+
+/// Which weights a run leaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Those of the lowest validation loss.
+    #[default]
+    Best,
+    /// Those of the last validation: a few voices cannot tell differences of a per cent apart.
+    Last,
 }
 
 /// Number format of the network's activations while training.
@@ -138,8 +153,6 @@ pub struct AdaptationConfig {
     pub share: f64,
     /// Ratio of active speech to the environment's noise, in dB.
     pub snr_db: Span,
-    /// How far the result goes from the weights of before, 0, to the adapted ones, 1.
-    pub way: f64,
 }
 
 impl Default for PairsConfig {
@@ -157,7 +170,6 @@ impl Default for AdaptationConfig {
         Self {
             share: 0.5,
             snr_db: Span::new(-5.0, 20.0),
-            way: 0.85,
         }
     }
 }
@@ -176,6 +188,8 @@ impl Default for TrainingConfig {
             weight_decay: 0.02,
             gradient_norm: 1.0,
             average_decay: 0.999,
+            way: 1.0,
+            keep: Keep::default(),
             precision: Precision::default(),
             validation_clips: 48,
             loss: LossConfig::default(),
@@ -247,7 +261,7 @@ impl TrainingConfig {
             ("pairs: share", self.pairs.share),
             ("pairs: level_probability", self.pairs.level_probability),
             ("adaptation: share", self.adaptation.share),
-            ("adaptation: way", self.adaptation.way),
+            ("way", self.way),
         ] {
             ensure!((0.0..=1.0).contains(&share), "{name} must be 0 to 1");
         }

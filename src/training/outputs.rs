@@ -1,4 +1,4 @@
-//! What a run leaves on disk: the best weights, and the state for going on.
+//! What a run leaves on disk: the weights it keeps, and the state for going on.
 //!
 //! A full disk does not end a run. Weights that cannot be written wait in memory for the next
 //! attempt, and the files of before stay as they are until new ones are complete.
@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use super::optimiser::Optimiser;
 use super::state::{self, Progress};
 use crate::model::checkpoint::Checkpoint;
+use crate::model::tensor_file::Named;
 
 /// Between attempts to write once training is over.
 const RETRY: Duration = Duration::from_secs(10);
@@ -27,7 +28,7 @@ pub struct Outputs {
     out: PathBuf,
     /// Whether the state is kept, too.
     resumable: bool,
-    /// Best weights that are not on disk yet.
+    /// Weights that are not on disk yet.
     waiting: Option<Checkpoint>,
 }
 
@@ -46,19 +47,19 @@ impl Outputs {
         &self.out
     }
 
-    /// Takes the best weights so far, whose tensors must not change any more.
-    pub fn keep_best(&mut self, best: Checkpoint) {
-        self.waiting = Some(best);
+    /// Takes the weights to keep, whose tensors must not change any more.
+    pub fn keep(&mut self, weights: Checkpoint) {
+        self.waiting = Some(weights);
         self.save_waiting();
     }
 
     /// Writes the weights that wait, if there are any; whether none wait any more.
     pub fn save_waiting(&mut self) -> bool {
-        if let Some(best) = &self.waiting {
-            match best.save(&self.out) {
+        if let Some(weights) = &self.waiting {
+            match weights.save(&self.out) {
                 Ok(()) => self.waiting = None,
                 Err(error) => log::warn!(
-                    "the best weights stay in memory until the next attempt: {error:#}; is the disk full?"
+                    "the weights stay in memory until the next attempt: {error:#}; is the disk full?"
                 ),
             }
         }
@@ -69,21 +70,26 @@ impl Outputs {
     ///
     /// # Errors
     /// Names the file that could not be written.
-    pub fn save_state(&self, progress: &Progress, optimiser: &Optimiser) -> Result<()> {
+    pub fn save_state(
+        &self,
+        progress: &Progress,
+        optimiser: &Optimiser,
+        origin: &Named,
+    ) -> Result<()> {
         if self.resumable {
-            state::save(&state_path(&self.out), progress, optimiser)?;
+            state::save(&state_path(&self.out), progress, optimiser, origin)?;
         }
         Ok(())
     }
 
-    /// Brings the best weights to the disk, however long it takes; only `given_up` ends the attempts.
+    /// Brings the weights to the disk, however long it takes; only `given_up` ends the attempts.
     ///
     /// # Errors
     /// It was given up: names the file.
     pub fn finish(&mut self, given_up: &AtomicBool) -> Result<()> {
         while !self.save_waiting() {
             if given_up.load(Ordering::Relaxed) {
-                return Err(anyhow::anyhow!("the best weights are lost"))
+                return Err(anyhow::anyhow!("the weights are lost"))
                     .with_context(|| format!("cannot write {}", self.out.display()));
             }
             log::warn!(

@@ -16,6 +16,7 @@ use crate::model::ModelConfig;
 use crate::model::autoencoder::Autoencoder;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::growth::begin_silent;
+use crate::model::tensor_file::Named;
 
 /// What a run needs besides its configuration.
 pub struct Run {
@@ -39,7 +40,7 @@ pub enum Start {
     /// From a weights file, whose architecture is used unless the configuration has one of its own, which the weights
     /// must fit: frames may be shorter, dilations others, gates may see more, or layers follow the last ones.
     FineTune(Box<TrainingConfig>, Box<Checkpoint>),
-    /// The same, and what is judged and kept lies part of the way from these weights to the trained ones.
+    /// The same, and what it is to remember are the answers of these weights.
     Adapt(Box<TrainingConfig>, Box<Checkpoint>),
     /// From the state file; `updates` replaces the planned number.
     Resume {
@@ -47,11 +48,11 @@ pub enum Start {
     },
 }
 
-/// The state before the first update.
+/// The state before the first update, and the weights that it began with, none where it began with random ones.
 ///
 /// # Errors
 /// A configuration that is not valid, weights that do not fit it, or a state that cannot be read.
-pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
+pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser, Named)> {
     match start {
         Start::Fresh(config) => fresh(*config, None, run.device),
         Start::FineTune(mut config, checkpoint) | Start::Adapt(mut config, checkpoint) => {
@@ -61,9 +62,9 @@ pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser)> {
             fresh(*config, Some(&checkpoint), run.device)
         }
         Start::Resume { updates } => {
-            let (mut progress, optimiser) = state::load(&state_path(&run.out), run.device)?;
+            let (mut progress, optimiser, origin) = state::load(&state_path(&run.out), run.device)?;
             progress.config.updates = updates.unwrap_or(progress.config.updates);
-            Ok((progress, optimiser))
+            Ok((progress, optimiser, origin))
         }
     }
 }
@@ -72,7 +73,7 @@ fn fresh(
     config: TrainingConfig,
     weights: Option<&Checkpoint>,
     device: Device,
-) -> Result<(Progress, Optimiser)> {
+) -> Result<(Progress, Optimiser, Named)> {
     config.validate()?;
     tch::manual_seed(config.seed as i64);
     let store = nn::VarStore::new(device);
@@ -87,7 +88,13 @@ fn fresh(
             .retain(|name, variable| trained.contains_key(name) || !begin_silent(name, variable));
         checkpoint.copy_into(variables)?;
     }
-    let weights = store.variables().into_iter().collect();
+    let from_random = weights.is_none();
+    let weights: Named = store.variables().into_iter().collect();
+    let origin = if from_random {
+        Named::new()
+    } else {
+        optimiser::copies(&weights)
+    };
     let progress = Progress {
         config,
         updates: 0,
@@ -98,7 +105,8 @@ fn fresh(
         stale_validations: 0,
         rollbacks: 0,
     };
-    Ok((progress, Optimiser::new(optimiser::copies(&weights))))
+    let optimiser = Optimiser::new(optimiser::copies(&weights));
+    Ok((progress, optimiser, origin))
 }
 
 #[cfg(test)]

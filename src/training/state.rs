@@ -52,16 +52,17 @@ impl Progress {
     }
 }
 
-/// Writes progress and optimiser.
+/// Writes progress, optimiser and the weights that the run began with, which may be none.
 ///
 /// # Errors
 /// Names the file that could not be written.
-pub fn save(path: &Path, progress: &Progress, optimiser: &Optimiser) -> Result<()> {
+pub fn save(path: &Path, progress: &Progress, optimiser: &Optimiser, origin: &Named) -> Result<()> {
     let groups = [
         ("weights", &optimiser.weights),
         ("average", &optimiser.average),
         ("first_moment", &optimiser.first_moment),
         ("second_moment", &optimiser.second_moment),
+        ("origin", origin),
     ];
     let tensors = groups
         .into_iter()
@@ -79,14 +80,14 @@ pub fn save(path: &Path, progress: &Progress, optimiser: &Optimiser) -> Result<(
 ///
 /// # Errors
 /// Says that the file is missing, damaged or no training state.
-pub fn load(path: &Path, device: Device) -> Result<(Progress, Optimiser)> {
+pub fn load(path: &Path, device: Device) -> Result<(Progress, Optimiser, Named)> {
     let bytes = fs::read(path).with_context(|| {
         format!(
             "no training state {}: start without --resume",
             path.display()
         )
     })?;
-    let read = || -> Result<(Progress, Optimiser)> {
+    let read = || -> Result<(Progress, Optimiser, Named)> {
         let file = TensorFile::parse(&bytes, device)?;
         let progress: Progress = serde_json::from_str(
             file.metadata
@@ -109,7 +110,7 @@ pub fn load(path: &Path, device: Device) -> Result<(Progress, Optimiser)> {
             second_moment: group("second_moment"),
             updates: progress.updates,
         };
-        Ok((progress, optimiser))
+        Ok((progress, optimiser, group("origin")))
     };
     read().with_context(|| format!("cannot resume from {}", path.display()))
 }

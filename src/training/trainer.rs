@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::adaptation;
 use super::batch::{Batch, Loader};
+use super::config::Keep;
 use super::divergence::Watch;
 use super::journal::{Entry, Journal};
 use super::memory::keep_freed_memory;
@@ -43,8 +43,8 @@ struct Trainer {
     watch: Watch,
     /// As of the last validation.
     last_good: Optimiser,
-    /// Where adapting began.
-    origin: Option<Named>,
+    /// The weights that the run began with, none where these were random.
+    origin: Named,
     progress: Progress,
     optimiser: Optimiser,
     validation: Validation,
@@ -65,15 +65,14 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
     tch::set_num_threads(1);
     let adapting = matches!(start, Start::Adapt(..));
     let fine_tuning = adapting || matches!(start, Start::FineTune(..));
-    let (progress, optimiser) = begin(&run, start)?;
+    let (progress, optimiser, origin) = begin(&run, start)?;
     let config = progress.config.clone();
     let shape = (config.batch_clips, config.clip_samples());
-    let origin = adapting.then(|| optimiser::copies(&optimiser.weights));
     let replicas: Vec<Replica> = (0..run.replicas.min(config.batch_clips))
         .map(|_| {
             Replica::start(
                 &config,
-                origin.as_ref(),
+                adapting.then_some(&origin),
                 run.opinion.as_ref().map(Opinion::share),
                 run.device,
             )
@@ -115,7 +114,7 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
             trainer.progress.running_seconds += trainer.sums.since.elapsed().as_secs_f64();
             trainer
                 .outputs
-                .save_state(&trainer.progress, &trainer.optimiser)?;
+                .save_state(&trainer.progress, &trainer.optimiser, &trainer.origin)?;
             return Ok(Outcome::Interrupted);
         }
         let batch = loader
@@ -242,8 +241,9 @@ impl Trainer {
             return self.roll_back();
         }
         self.last_good = self.optimiser.copy();
-        if self.progress.is_better(score.loss) {
-            self.outputs.keep_best(self.checkpoint(score, candidate));
+        let better = self.progress.is_better(score.loss);
+        if better || self.progress.config.keep == Keep::Last {
+            self.outputs.keep(self.checkpoint(score, candidate));
         } else {
             self.outputs.save_waiting();
         }
@@ -281,7 +281,10 @@ impl Trainer {
             );
         });
         let kept = self.journal.add(entry);
-        let kept = kept.and_then(|()| self.outputs.save_state(&self.progress, &self.optimiser));
+        let kept = kept.and_then(|()| {
+            self.outputs
+                .save_state(&self.progress, &self.optimiser, &self.origin)
+        });
         if let Err(error) = kept {
             let message =
                 format!("{error:#}; training goes on, and the next validation tries again");
@@ -291,13 +294,10 @@ impl Trainer {
         Ok(())
     }
 
-    /// The weights that could be the best so far.
+    /// The weights that could be kept.
     fn candidate(&self) -> Named {
         let mut weights = optimiser::copies(&self.optimiser.average);
-        if let Some(origin) = &self.origin {
-            let way = self.progress.config.adaptation.way;
-            adaptation::go_part_way(origin, &mut weights, way);
-        }
+        go_part_way(&self.origin, &mut weights, self.progress.config.way);
         weights
     }
 
@@ -316,6 +316,15 @@ impl Trainer {
     }
 }
 
+/// Takes `trained` weights back to the part `way` of the way from those of `before`.
+fn go_part_way(before: &Named, trained: &mut Named, way: f64) {
+    for (name, tensor) in trained {
+        if let Some(start) = before.get(name) {
+            *tensor = tch::no_grad(|| start.lerp(tensor, way));
+        }
+    }
+}
+
 fn progress_bar(progress: &Progress) -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed_precise}, {eta} left]")
@@ -323,4 +332,21 @@ fn progress_bar(progress: &Progress) -> ProgressBar {
     ProgressBar::new(progress.config.updates)
         .with_style(style)
         .with_position(progress.updates)
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Tensor;
+
+    use super::*;
+
+    #[test]
+    fn part_of_the_way_lies_between() {
+        let named = |value: f32| Named::from([("w".to_owned(), Tensor::from_slice(&[value]))]);
+        for (way, expected) in [(0.0, 2.0), (0.7, 9.0), (1.0, 12.0)] {
+            let mut trained = named(12.0);
+            go_part_way(&named(2.0), &mut trained, way);
+            assert_eq!(trained["w"].double_value(&[0]), expected);
+        }
+    }
 }
