@@ -124,8 +124,6 @@ fn environment(config: &TrainingConfig) -> Recipe {
 
 #[cfg(test)]
 mod tests {
-    use tch::Tensor;
-
     use super::*;
 
     #[test]
