@@ -103,6 +103,7 @@ proptest! {
         snr_db in -5f32..40.0,
         kind in prop::sample::select(vec![
             Kind::File, Kind::Coloured, Kind::White, Kind::Hum, Kind::Fan, Kind::Babble, Kind::Clicks,
+            Kind::Struck, Kind::Calls,
         ]),
     ) {
         let clean = speech(2.0);

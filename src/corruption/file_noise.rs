@@ -26,6 +26,8 @@ pub struct FileNoise {
     pub pause_s: Span,
     /// How often every burst is the same sound again, as of one door, one dog, one key.
     pub repeated: Probability,
+    /// How often a recording runs backwards, as a sound that nobody recorded.
+    pub reversed: Probability,
     /// How often the speed changes.
     pub speed_probability: Probability,
     /// Factor of speed and pitch, a quarter to four.
@@ -45,6 +47,7 @@ impl Default for FileNoise {
             burst_s: Span::new(0.1, 1.5),
             pause_s: Span::new(0.1, 2.0),
             repeated: Probability::new(0.5),
+            reversed: Probability::new(0.15),
             speed_probability: Probability::new(0.8),
             speed: Span::new(0.6, 1.6),
             equaliser: Equaliser {
@@ -66,6 +69,7 @@ impl FileNoise {
         Self {
             second: Probability::NEVER,
             bursts: Probability::NEVER,
+            reversed: Probability::NEVER,
             speed_probability: Probability::NEVER,
             equaliser: Equaliser::off(),
             drift: Drift::off(),
@@ -144,14 +148,18 @@ impl FileNoise {
         recordings: &dyn Clips,
         rng: &mut ChaCha8Rng,
     ) -> Option<Vec<f32>> {
-        if self.speed_probability.hit(rng) {
+        let mut noise = if self.speed_probability.hit(rng) {
             let speed = self.speed.draw(rng).clamp(0.25, 4.0);
             // Interpolation looks one sample back and two ahead.
             let source = recordings.draw(rng, (len as f32 * speed) as usize + 4)?;
-            Some(at_speed(&source, speed, len))
+            at_speed(&source, speed, len)
         } else {
-            recordings.draw(rng, len)
+            recordings.draw(rng, len)?
+        };
+        if self.reversed.hit(rng) {
+            noise.reverse();
         }
+        Some(noise)
     }
 }
 

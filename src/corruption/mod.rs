@@ -9,8 +9,8 @@
 //!    extends bands nor cuts them;
 //! 3. [`room`]: reverberation; the target keeps the direct sound and the early reflections;
 //! 4. [`level`]: the level of the active speech, the same for the target;
-//! 5. [`noise`]: a mixture of [`file`](file_noise), [`coloured`], [`hum`], [`fan`], [`babble`] and
-//!    [`clicks`] at a drawn signal-to-noise ratio;
+//! 5. [`noise`]: a mixture of [`file`](file_noise), [`coloured`], [`hum`], [`fan`], [`babble`],
+//!    [`clicks`], [`struck`] things and [`calls`] at a drawn signal-to-noise ratio;
 //! 6. what only the noisy side suffers: [`rumble`] and offset, [`clipping`], [`quantisation`],
 //!    [`packet_loss`].
 //!
@@ -21,6 +21,7 @@
 pub mod babble;
 pub mod band_limit;
 pub mod biquad;
+pub mod calls;
 pub mod clicks;
 pub mod clipping;
 pub mod clips;
@@ -43,6 +44,7 @@ pub mod recipe;
 pub mod room;
 pub mod rumble;
 pub mod shoebox;
+pub mod struck;
 mod wavetable;
 
 pub use clips::Clips;

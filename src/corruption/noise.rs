@@ -13,7 +13,7 @@ use super::drift::Drift;
 use super::file_noise::FileNoise;
 use super::level::{amplitude, rms};
 use super::room::Room;
-use super::{Sources, clicks, fan, hum};
+use super::{Sources, calls, clicks, fan, hum, struck};
 
 /// A kind of noise.
 #[derive(
@@ -40,6 +40,10 @@ pub enum Kind {
     Babble,
     /// Keys, mice, knocks.
     Clicks,
+    /// Glasses, bowls, pans, bells that are struck and ring on.
+    Struck,
+    /// Birds, whistles, squeaks.
+    Calls,
 }
 
 /// Which noises are mixed, and how loud.
@@ -83,6 +87,8 @@ impl Default for Noise {
                 (Kind::Fan, 0.05),
                 (Kind::Clicks, 0.04),
                 (Kind::Hum, 0.03),
+                (Kind::Struck, 0.06),
+                (Kind::Calls, 0.05),
             ]),
             another: Probability::new(0.4),
             another_db: Span::new(-25.0, 0.0),
@@ -186,6 +192,8 @@ impl Noise {
             Kind::File => return self.file.generate(len, sources.noise?, rng),
             Kind::Babble => return self.babble.generate(len, sources.speech?, rng),
             Kind::Clicks => return Some(clicks::generate(len, rng)),
+            Kind::Struck => return Some(struck::generate(len, rng)),
+            Kind::Calls => return Some(calls::generate(len, rng)),
             Kind::Coloured => self.coloured.generate(len, rng),
             Kind::White => shaped_noise(len, 0.0, &[], rng),
             Kind::Pink => shaped_noise(len, -1.0, &[], rng),
