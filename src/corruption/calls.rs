@@ -107,7 +107,7 @@ mod tests {
             Cascade::new([Biquad::low_pass(120.0, 0.7), Biquad::low_pass(120.0, 0.7)])
                 .process(&mut calls);
             let low = rms(&calls);
-            assert!(all > 0.0 && low < 0.05 * all, "seed {seed}: {low} of {all}");
+            assert!(all > 0.0 && low < 0.2 * all, "seed {seed}: {low} of {all}");
         }
     }
 }
