@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::RATE_HZ;
 use super::draw::{Probability, Span, uniform};
 use super::level::amplitude;
+use super::rhythm::Rhythm;
 
 const HIGHEST_HZ: f32 = 20_000.0;
 
@@ -28,21 +29,20 @@ struct Call {
 /// `len` samples with calls at random intervals, at an arbitrary level; at least one call.
 pub fn generate(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let call = call(rng);
-    let pause_s = Span::new(0.03, 1.5).draw_log(rng);
-    let silence = Probability::new(0.15);
+    let rhythm = Rhythm {
+        event_s: call.seconds,
+        interval_s: Span::new(0.03, 1.5).draw_log(rng),
+        spread: Span::new(0.6, 1.5),
+        pause: Probability::new(0.15),
+        pause_s: Span::new(0.5, 3.0),
+    };
+    let first_s = Span::new(0.0, 0.4 * (len as f32 / RATE_HZ).min(2.0));
     let mut calls = vec![0.0; len];
-    let mut at = Span::new(0.0, 0.4 * (len as f32 / RATE_HZ).min(2.0)).draw(rng);
-    while let position = (at * RATE_HZ) as usize
-        && position < len
-    {
+    rhythm.play(first_s, len, rng, |position, rng| {
         let strength = amplitude(Span::new(-10.0, 0.0).draw(rng));
         let pitch = 1.0 + 0.03 * uniform(rng.random());
         add_call(&mut calls[position..], &call, pitch, strength, rng);
-        at += call.seconds + pause_s * Span::new(0.6, 1.5).draw(rng);
-        if silence.hit(rng) {
-            at += Span::new(0.5, 3.0).draw(rng);
-        }
-    }
+    });
     calls
 }
 

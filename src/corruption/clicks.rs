@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::RATE_HZ;
 use super::draw::{Probability, Span, uniform};
 use super::level::amplitude;
+use super::rhythm::Rhythm;
 
 /// A kind of click; each single click varies around it.
 struct Character {
@@ -30,13 +31,16 @@ pub fn generate(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
         released: rng.random(),
     };
     let interval_s = Span::new(0.05, 0.6).draw_log(rng);
-    let pause = Probability::new(0.12);
-
+    let rhythm = Rhythm {
+        event_s: 0.0,
+        interval_s,
+        spread: Span::new(0.4, 1.8),
+        pause: Probability::new(0.12),
+        pause_s: Span::new(0.3, 2.0),
+    };
+    let first_s = Span::new(0.0, interval_s.min(0.5 * len as f32 / RATE_HZ));
     let mut clicks = vec![0.0; len];
-    let mut at = Span::new(0.0, interval_s.min(0.5 * len as f32 / RATE_HZ)).draw(rng);
-    while let position = (at * RATE_HZ) as usize
-        && position < len
-    {
+    rhythm.play(first_s, len, rng, |position, rng| {
         let strength = amplitude(Span::new(-14.0, 0.0).draw(rng));
         add_click(&mut clicks[position..], &character, strength, rng);
         if character.released {
@@ -45,12 +49,7 @@ pub fn generate(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
                 add_click(&mut clicks[release..], &character, 0.5 * strength, rng);
             }
         }
-        // Poisson arrivals would pile up; typing has a shortest interval and pauses to think.
-        at += interval_s * Span::new(0.4, 1.8).draw(rng);
-        if pause.hit(rng) {
-            at += Span::new(0.3, 2.0).draw(rng);
-        }
-    }
+    });
     clicks
 }
 

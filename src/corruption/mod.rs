@@ -41,6 +41,7 @@ pub mod packet_loss;
 mod process;
 pub mod quantisation;
 pub mod recipe;
+mod rhythm;
 pub mod room;
 pub mod rumble;
 pub mod shoebox;

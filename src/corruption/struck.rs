@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::RATE_HZ;
 use super::draw::{Probability, Span, uniform};
 use super::level::amplitude;
+use super::rhythm::Rhythm;
 
 const HIGHEST_HZ: f32 = 20_000.0;
 
@@ -26,24 +27,23 @@ pub fn generate(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let contact = rng.random::<f32>();
     let alike = if rng.random() { 0.0 } else { 0.12 };
     let interval_s = Span::new(0.1, 2.0).draw_log(rng);
-    let pause = Probability::new(0.1);
-
+    let rhythm = Rhythm {
+        event_s: 0.0,
+        interval_s,
+        spread: Span::new(0.5, 1.6),
+        pause: Probability::new(0.1),
+        pause_s: Span::new(0.5, 3.0),
+    };
+    let first_s = Span::new(0.0, interval_s.min(0.5 * len as f32 / RATE_HZ));
     let mut struck = vec![0.0; len];
-    let mut at = Span::new(0.0, interval_s.min(0.5 * len as f32 / RATE_HZ)).draw(rng);
-    while let position = (at * RATE_HZ) as usize
-        && position < len
-    {
+    rhythm.play(first_s, len, rng, |position, rng| {
         let strength = amplitude(Span::new(-14.0, 0.0).draw(rng));
         let pitch = 1.0 + alike * uniform(rng.random());
         let out = &mut struck[position..];
         body.iter()
             .for_each(|mode| add_mode(out, mode, pitch, strength));
         add_contact(out, contact * strength, rng);
-        at += interval_s * Span::new(0.5, 1.6).draw(rng);
-        if pause.hit(rng) {
-            at += Span::new(0.5, 3.0).draw(rng);
-        }
-    }
+    });
     struck
 }
 
