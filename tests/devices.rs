@@ -14,8 +14,8 @@ use denoised::devices::CpalBackend;
 use denoised::devices::pulse::{Connection, cookie};
 use denoised::pipeline::queue::{CaptureDrain, PlaybackFeed, capture_queue, playback_queue};
 use denoised::pipeline::{
-    Backend, DeviceChoice, DeviceErrorKind, Direction, OpenStream, StreamEvent, StreamEventKind,
-    StreamWish,
+    Backend, DeviceChoice, DeviceErrorKind, DeviceInfo, Direction, OpenStream, StreamEvent,
+    StreamEventKind, StreamWish,
 };
 use tempfile::TempDir;
 
@@ -388,8 +388,14 @@ fn a_tone_goes_through_and_comes_back_after_unplugging_and_restarts() {
     connection
         .load_module("module-null-sink", "sink_name=mic rate=44100")
         .unwrap();
+    // Seen before it is opened: the server may bring an idle sink to the rate of its stream.
+    eventually("the new sink is listed with its rate", || {
+        let devices = audio.backend.devices().unwrap_or_default();
+        let is_mic = |device: &&DeviceInfo| device.id == "pulseaudio:mic";
+        let mic = devices.iter().find(is_mic);
+        mic.is_some_and(|mic| mic.rates_hz == [44_100])
+    });
     audio.open();
-    assert_eq!(audio.output.as_ref().unwrap().0.device.rates_hz, [44_100]);
     audio.hears_itself();
 
     server.kill();
