@@ -20,7 +20,7 @@ use crate::training::{Outcome, TrainingConfig, train};
 /// Flags of every training run.
 #[derive(clap::Args, Debug)]
 pub struct RunFlags {
-    /// Weights file to write: the best so far
+    /// Weights file to write: the best so far, or what `keep` in the recipe says
     #[arg(
         long,
         short,

@@ -88,13 +88,8 @@ fn fresh(
             .retain(|name, variable| trained.contains_key(name) || !begin_silent(name, variable));
         checkpoint.copy_into(variables)?;
     }
-    let from_random = weights.is_none();
-    let weights: Named = store.variables().into_iter().collect();
-    let origin = if from_random {
-        Named::new()
-    } else {
-        optimiser::copies(&weights)
-    };
+    let first: Named = store.variables().into_iter().collect();
+    let origin = weights.map(|_| optimiser::copies(&first));
     let progress = Progress {
         config,
         updates: 0,
@@ -105,8 +100,8 @@ fn fresh(
         stale_validations: 0,
         rollbacks: 0,
     };
-    let optimiser = Optimiser::new(optimiser::copies(&weights));
-    Ok((progress, optimiser, origin))
+    let optimiser = Optimiser::new(optimiser::copies(&first));
+    Ok((progress, optimiser, origin.unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -209,7 +209,7 @@ impl Trainer {
                 config.learning_rate,
                 match self.progress.best_loss {
                     Some(_) => format!(
-                        "; the best weights, of update {best_update}, are kept in {out} (--init goes on from them)"
+                        "; {out} keeps the weights that it was left so far (--init goes on from them), update {best_update} was the best"
                     ),
                     None => String::new(),
                 }
