@@ -43,6 +43,8 @@ pub struct ModelConfig {
     pub recurrences: usize,
     /// Whether the gates of these recurrences see what they remember.
     pub state_gates: bool,
+    /// The same for the recurrences of the scene.
+    pub scene_state_gates: bool,
 }
 
 impl Default for ModelConfig {
@@ -65,6 +67,7 @@ impl Default for ModelConfig {
             context_dilations: vec![1, 2, 4, 8],
             recurrences: 3,
             state_gates: false,
+            scene_state_gates: false,
         }
     }
 }

@@ -44,6 +44,7 @@ mod tests {
             context_dilations: vec![1, 2, 4, 3],
             recurrences: 4,
             state_gates: true,
+            scene_state_gates: true,
             ..small.clone()
         };
         let [trained, grown] = [(); 2].map(|()| nn::VarStore::new(Device::Cpu));
@@ -57,8 +58,8 @@ mod tests {
                 None => new += usize::from(begin_silent(&name, &variable)),
             }
         }
-        // Two layers, three recurrences, and four matrices for their gates.
-        assert_eq!(new, 2 * 2 + 3 * 2 + 4);
+        // Two layers, three recurrences, four matrices for their gates, and as many for those of the scene.
+        assert_eq!(new, 2 * 2 + 3 * 2 + 4 + 4);
         let noisy = Tensor::randn([1, 50, small.bins(), 2], (Kind::Float, Device::Cpu));
         let output =
             |network: &Autoencoder| network.forward(&noisy, Kind::Float, &mut Tape::recording());

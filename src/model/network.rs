@@ -67,18 +67,10 @@ impl Pass<'_> {
         }
     }
 
-    fn recurrence(&mut self, recurrence: &Recurrence, input: &Tensor) -> Tensor {
+    pub(super) fn recurrence(&mut self, recurrence: &Recurrence, input: &Tensor) -> Tensor {
         match self {
             Pass::Clip(tape) => recurrence.clip(input, tape),
             Pass::Stream(_, memories) => recurrence.forward(input, next_memory(memories)),
-        }
-    }
-
-    /// A recurrence at every band.
-    pub(super) fn band_recurrence(&mut self, recurrence: &Recurrence, input: &Tensor) -> Tensor {
-        match self {
-            Pass::Clip(tape) => recurrence.clip(input, tape),
-            Pass::Stream(_, memories) => recurrence.forward_bands(input, next_memory(memories)),
         }
     }
 
@@ -145,11 +137,7 @@ impl Network {
             recurrences: (0..config.recurrences)
                 .map(|i| {
                     let path = &path / format!("recurrence_{i}");
-                    if config.state_gates {
-                        Recurrence::with_state_gates(path, width)
-                    } else {
-                        Recurrence::new(path, width)
-                    }
+                    Recurrence::new(path, width, config.state_gates)
                 })
                 .collect(),
             decoder: [conv("decoder_0", width, 1), conv("decoder_1", width, 1)],

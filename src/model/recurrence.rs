@@ -52,8 +52,9 @@ impl Memory {
 }
 
 impl Recurrence {
-    /// Fresh weights, with memories of all lengths.
-    pub fn new(path: nn::Path, channels: i64) -> Self {
+    /// Fresh weights, with memories of all lengths; with `state_gates`, gates see what is remembered, though nothing of
+    /// it at first.
+    pub fn new(path: nn::Path, channels: i64, state_gates: bool) -> Self {
         let stdev = 1.0 / (channels as f64).sqrt();
         let weight = path.var(
             "weight",
@@ -76,17 +77,9 @@ impl Recurrence {
         Self {
             weight,
             bias,
-            state: None,
+            state: state_gates
+                .then(|| path.var(STATE, &[2 * channels, channels], Init::Const(0.0))),
             channels,
-        }
-    }
-
-    /// The same with gates that see what is remembered, though nothing of it at first.
-    pub fn with_state_gates(path: nn::Path, channels: i64) -> Self {
-        let state = path.var(STATE, &[2 * channels, channels], Init::Const(0.0));
-        Self {
-            state: Some(state),
-            ..Self::new(path, channels)
         }
     }
 
@@ -105,9 +98,14 @@ impl Recurrence {
     /// [`Self::forward_bands`] on single frames of so many `bands`.
     pub fn frames_at_bands(&self, bands: usize) -> FrameRecurrence {
         let channels = self.channels as usize;
-        let (weight, bias) = (values(&self.weight), values(&self.bias));
-        let products = FrameBandConv::new(&weight, [3 * channels, channels, 1, 1], bias, bands);
-        FrameRecurrence::at_bands(products, channels * bands)
+        let product = |weight: &Tensor, bias: Vec<f32>| {
+            let shape = [bias.len(), channels, 1, 1];
+            FrameBandConv::new(&values(weight), shape, bias, bands)
+        };
+        let products = product(&self.weight, values(&self.bias));
+        let state = self.state.as_ref();
+        let state = state.map(|state| product(state, vec![0.0; 2 * channels]));
+        FrameRecurrence::at_bands(products, state, channels * bands)
     }
 
     /// Nothing remembered yet, for `batch` clips or streams.
@@ -116,33 +114,25 @@ impl Recurrence {
         Memory(Tensor::zeros([batch, self.channels], options))
     }
 
-    /// The next frames, in the precision of `input`; what is remembered is always 32-bit.
+    /// The next frames `[batch, channels, frames]`, in the precision of `input`; what is remembered is always 32-bit.
+    /// Or those of every band by itself, with the same weights: `[batch, channels, bands, frames]`, with a memory for
+    /// `batch * bands`.
     pub fn forward(&self, input: &Tensor, memory: &mut Memory) -> Tensor {
-        let remembered = self.remember(&input.permute([2, 0, 1]), memory);
-        input + remembered.permute([1, 2, 0]).to_kind(input.kind())
+        let remembered = self.remember(&frames_first(input), memory);
+        input + frames_last(&remembered, input)
     }
 
-    /// [`Self::forward`] at every band by itself, with the same weights: `[batch, channels, bands, frames]` to the
-    /// same, with a memory for `batch * bands`.
-    pub fn forward_bands(&self, input: &Tensor, memory: &mut Memory) -> Tensor {
-        let rows = input.permute([3, 0, 2, 1]);
-        let remembered = self.remember(&rows.flatten(1, 2), memory).view_as(&rows);
-        input + remembered.permute([1, 3, 2, 0]).to_kind(input.kind())
-    }
-
-    /// Whole clips `[batch, channels, frames]`, or `[batch, channels, bands, frames]` at every band by itself, from
-    /// nothing remembered.
+    /// Whole clips, as in [`Self::forward`], from nothing remembered.
     pub fn clip(&self, input: &Tensor, tape: &mut Tape) -> Tensor {
         let channels = self.channels as usize;
         let engine = Engine::of(input, self.state.is_some().then_some(channels));
-        let size = input.size();
-        match (engine, &self.state, &size[..]) {
-            (Some(engine), Some(state), _) => self.clip_with_state(engine, state, input, tape),
-            (Some(engine), None, _) => self.clip_in_one_pass(engine, input, tape),
-            (None, _, [batch, _, bands, _]) => {
-                self.forward_bands(input, &mut self.memory(batch * bands))
+        match (engine, &self.state) {
+            (Some(engine), Some(state)) => self.clip_with_state(engine, state, input, tape),
+            (Some(engine), None) => self.clip_in_one_pass(engine, input, tape),
+            (None, _) => {
+                let rows = frames_first(input).size()[1];
+                self.forward(input, &mut self.memory(rows))
             }
-            (None, ..) => self.forward(input, &mut self.memory(size[0])),
         }
     }
 
@@ -189,18 +179,17 @@ impl Recurrence {
         let kind = input.kind();
         let detached = state.detach();
         let (output, rows, products, trace) = tch::no_grad(|| {
-            // [frames, batch, channels]
-            let rows = input.detach().permute([2, 0, 1]).contiguous();
+            let rows = frames_first(&input.detach()).contiguous();
             let [weight, bias] = [&self.weight, &self.bias].map(|t| t.to_kind(kind));
             let products = rows.linear(&weight, Some(&bias));
             let (gated, trace) = engine.state_gates(&products, &detached);
-            let output = input + gated.permute([1, 2, 0]);
+            let output = input + frames_last(&gated, input);
             (output, rows, products, trace)
         });
         let weight = self.weight.shallow_clone();
         let inputs = [input, &self.weight, &self.bias, state];
         tape.cut(&inputs, &output, move |gradient| {
-            let outputs = gradient.permute([2, 0, 1]).contiguous();
+            let outputs = frames_first(gradient).contiguous();
             let by_products = engine.state_gates_gradient(&products, &detached, &trace, &outputs);
             let width = outputs.size()[2];
             let gates = by_products.narrow(2, width, 2 * width).flatten(0, 1);
@@ -212,7 +201,7 @@ impl Recurrence {
                 .matmul(&before.flatten(0, 1));
             let by_bias = by_products.sum_dim_intlist([0, 1].as_slice(), false, Kind::Float);
             let by_products = by_products.to_kind(kind);
-            let through = by_products.matmul(&weight.to_kind(kind)).permute([1, 2, 0]);
+            let through = frames_last(&by_products.matmul(&weight.to_kind(kind)), gradient);
             let by_products = by_products.flatten(0, 1);
             let by_weight = by_products
                 .tr()
@@ -222,8 +211,7 @@ impl Recurrence {
         })
     }
 
-    /// r ⊙ h `[frames, rows, channels]` of as many `rows`, each with a memory of its own. Frames come first
-    /// so that all products of a clip are one.
+    /// r ⊙ h `[frames, rows, channels]` of as many `rows`, each with a memory of its own.
     fn remember(&self, rows: &Tensor, memory: &mut Memory) -> Tensor {
         let [weight, bias] = [&self.weight, &self.bias].map(|t| t.to_kind(rows.kind()));
         let products = rows.linear(&weight, Some(&bias)).to_kind(Kind::Float);
@@ -264,6 +252,25 @@ impl Recurrence {
     }
 }
 
+/// `[batch, channels, frames]` or `[batch, channels, bands, frames]` as `[frames, rows, channels]`, a row for each band
+/// of each clip: so that all products of a clip are one.
+fn frames_first(x: &Tensor) -> Tensor {
+    match x.dim() {
+        3 => x.permute([2, 0, 1]),
+        _ => x.permute([3, 0, 2, 1]).flatten(1, 2),
+    }
+}
+
+/// The reverse of [`frames_first`], in shape and kind of `like`.
+fn frames_last(rows: &Tensor, like: &Tensor) -> Tensor {
+    let (size, kind) = (like.size(), like.kind());
+    let (batch, channels, frames) = (size[0], size[1], size[size.len() - 1]);
+    rows.view([frames, batch, -1, channels])
+        .permute([1, 3, 2, 0])
+        .reshape(size)
+        .to_kind(kind)
+}
+
 #[cfg(test)]
 mod tests {
     use tch::Device;
@@ -275,8 +282,8 @@ mod tests {
         tch::manual_seed(5);
         let store = nn::VarStore::new(device);
         let options = (Kind::Float, device);
-        let plain = Recurrence::new(store.root() / "plain", 6);
-        let seeing = Recurrence::with_state_gates(store.root() / "seeing", 6);
+        let plain = Recurrence::new(store.root() / "plain", 6, false);
+        let seeing = Recurrence::new(store.root() / "seeing", 6, true);
         for recurrence in [&plain, &seeing] {
             // Some of the gates so far shut that the smallest update holds.
             let _ = tch::no_grad(|| recurrence.bias.narrow(0, 6, 2).fill_(-9.0));
@@ -290,6 +297,7 @@ mod tests {
             (&plain, vec![2, 6, 40]),
             (&plain, vec![2, 6, 3, 70]),
             (&seeing, vec![5, 6, 40]),
+            (&seeing, vec![2, 6, 3, 40]),
         ];
         for (recurrence, size) in cases {
             let importance = Tensor::randn(&size, options);
@@ -298,12 +306,11 @@ mod tests {
             for in_one_pass in [false, true] {
                 let input = values.copy().set_requires_grad(true);
                 let mut tape = Tape::recording();
-                let output = match size[..] {
-                    _ if in_one_pass => recurrence.clip(&input, &mut tape),
-                    [batch, _, bands, _] => {
-                        recurrence.forward_bands(&input, &mut recurrence.memory(batch * bands))
-                    }
-                    _ => recurrence.forward(&input, &mut recurrence.memory(size[0])),
+                let output = if in_one_pass {
+                    recurrence.clip(&input, &mut tape)
+                } else {
+                    let rows = frames_first(&input).size()[1];
+                    recurrence.forward(&input, &mut recurrence.memory(rows))
                 };
                 tape.backward(&(&output * &importance).sum(Kind::Float));
                 let variables = [&recurrence.weight, &recurrence.bias];

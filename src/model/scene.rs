@@ -44,7 +44,8 @@ impl Scene {
         };
         let layer = |i: usize| {
             let convolution = conv(&format!("layer_{i}"), [channels, channels], WIDTH, 1.0);
-            let recurrence = Recurrence::new(&path / format!("recurrence_{i}"), channels);
+            let path = &path / format!("recurrence_{i}");
+            let recurrence = Recurrence::new(path, channels, config.scene_state_gates);
             (convolution, recurrence)
         };
         let width = config.channels;
@@ -82,7 +83,7 @@ impl Scene {
         let mut scene = pass.bands(&self.look, &detail).relu();
         for (layer, recurrence) in &self.layers {
             scene = (pass.bands(layer, &scene) + scene).relu();
-            scene = pass.band_recurrence(recurrence, &scene);
+            scene = pass.recurrence(recurrence, &scene);
         }
         scene
     }

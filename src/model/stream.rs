@@ -231,6 +231,7 @@ mod tests {
         let config = ModelConfig {
             hop_samples,
             state_gates,
+            scene_state_gates: state_gates,
             channels: 32,
             latent: 16,
             ..ModelConfig::default()

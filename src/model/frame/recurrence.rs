@@ -10,16 +10,25 @@ use super::conv::FrameConv;
 pub struct FrameRecurrence {
     products: Products,
     /// What is remembered adds to the gates.
-    state: Option<FrameConv>,
+    state: Option<Products>,
     /// As long as a frame.
     memory: Vec<f32>,
 }
 
-/// Gives candidates, update gates and output gates, each as long as a frame.
+/// Give candidates, update gates and output gates, each as long as a frame; or what is added to the gates.
 #[derive(Debug, Clone)]
 enum Products {
     Dense(FrameConv),
     AtBands(FrameBandConv),
+}
+
+impl Products {
+    fn step(&mut self, frame: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Dense(products) => products.step(frame),
+            Self::AtBands(products) => products.step(frame),
+        }
+    }
 }
 
 impl FrameRecurrence {
@@ -27,26 +36,23 @@ impl FrameRecurrence {
     pub fn new(products: FrameConv, state: Option<FrameConv>, channels: usize) -> Self {
         Self {
             products: Products::Dense(products),
-            state,
+            state: state.map(Products::Dense),
             memory: vec![0.0; channels],
         }
     }
 
     /// On frames `[channels, bands]`, `length` values.
-    pub fn at_bands(products: FrameBandConv, length: usize) -> Self {
+    pub fn at_bands(products: FrameBandConv, state: Option<FrameBandConv>, length: usize) -> Self {
         Self {
             products: Products::AtBands(products),
-            state: None,
+            state: state.map(Products::AtBands),
             memory: vec![0.0; length],
         }
     }
 
     /// Changes the next frame.
     pub fn step(&mut self, frame: &mut [f32]) {
-        let mut products = match &mut self.products {
-            Products::Dense(products) => products.step(frame),
-            Products::AtBands(products) => products.step(frame),
-        };
+        let mut products = self.products.step(frame);
         let (candidates, gates) = products.split_at_mut(frame.len());
         if let Some(state) = &mut self.state {
             add(gates, &state.step(&self.memory));
