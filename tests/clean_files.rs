@@ -129,6 +129,17 @@ fn bad_files_are_named_and_the_others_go_on() {
 }
 
 #[test]
+fn a_link_to_nowhere_in_a_folder_fails_by_itself() {
+    let shell = Shell::new();
+    shell.speech("talk/good.wav");
+    std::os::unix::fs::symlink("gone.wav", shell.path("talk/a.wav")).unwrap();
+    let said = shell
+        .clean("talk -o out")
+        .fails_saying(&["talk/a.wav: No such file"]);
+    assert!(said.text().starts_with("talk/good.wav -> out/good.wav"));
+}
+
+#[test]
 fn stdin_to_stdout_is_wav_of_open_length() {
     let shell = Shell::new();
     let input = shell.wav("a.wav", int(24, 32_000, 2));

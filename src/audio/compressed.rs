@@ -1,4 +1,5 @@
-//! Every format but WAV, by Symphonia: FLAC, MP3, Ogg Vorbis, M4A (AAC), AIFF.
+//! Every format but plain WAV, by Symphonia: FLAC, MP3, Ogg Vorbis, M4A (AAC, ALAC), AIFF, WAV of telephones and
+//! dictation machines (A-law, µ-law, ADPCM) or of 64-bit floats.
 //!
 //! Encoder delay and padding are cut off where the file tells them (MP3 with a LAME tag, Vorbis).
 //! M4A keeps its encoder's priming samples: Symphonia does not read edit lists.
@@ -9,7 +10,9 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use symphonia::core::audio::sample::SampleFormat as CodedFormat;
 use symphonia::core::codecs::audio::well_known as codec;
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::{
+    AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
+};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
@@ -18,6 +21,11 @@ use symphonia::core::meta::MetadataOptions;
 
 use super::SampleFormat;
 use super::decode::{Source, Spec};
+
+/// Of this Symphonia tells no sample size.
+const LONG_FLOATS: AudioCodecId = codec::CODEC_ID_PCM_F64LE;
+/// Codecs of telephones: a byte per sample that stands for 13 or 14 bits (ITU-T G.711).
+const COMPANDED: [AudioCodecId; 2] = [codec::CODEC_ID_PCM_ALAW, codec::CODEC_ID_PCM_MULAW];
 
 /// Frames of a compressed file.
 pub(super) struct CompressedSource {
@@ -64,9 +72,13 @@ impl CompressedSource {
             .context("the codec of the audio track is not known")?;
         let decoder = symphonia::default::get_codecs()
             .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-            .context("the codec of the audio track is not supported")?;
+            .context(
+                "the codec of the audio track is not supported; convert it to WAV or FLAC first",
+            )?;
         let track_id = track.id;
         let length_is_exact = lossless_bits(parameters).is_some()
+            || COMPANDED.contains(&parameters.codec)
+            || parameters.codec == LONG_FLOATS
             || (track.delay.is_some() && parameters.codec != codec::CODEC_ID_VORBIS);
         let frames = track.num_frames;
         let known = parameters
@@ -74,6 +86,7 @@ impl CompressedSource {
             .zip(parameters.channels.as_ref().map(|c| c.count()));
         let sample_format = match (parameters.sample_format, lossless_bits(parameters)) {
             (Some(CodedFormat::F32 | CodedFormat::F64), Some(_)) => SampleFormat::Float32,
+            _ if parameters.codec == LONG_FLOATS => SampleFormat::Float32,
             (_, Some(bits)) => SampleFormat::Int { bits },
             (_, None) => SampleFormat::Int { bits: 16 },
         };
@@ -178,8 +191,10 @@ fn lossless_bits(parameters: &AudioCodecParameters) -> Option<u16> {
         codec::CODEC_ID_MP3,
         codec::CODEC_ID_AAC,
         codec::CODEC_ID_VORBIS,
+        codec::CODEC_ID_ADPCM_MS,
+        codec::CODEC_ID_ADPCM_IMA_WAV,
     ];
-    if lossy.contains(&parameters.codec) {
+    if lossy.contains(&parameters.codec) || COMPANDED.contains(&parameters.codec) {
         return None;
     }
     parameters

@@ -1,4 +1,4 @@
-//! One streaming reader for every file format: WAV by hound, the rest by Symphonia.
+//! One streaming reader for every file format: WAV of plain numbers by hound, the rest by Symphonia.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::SampleFormat;
 use super::compressed::CompressedSource;
-use super::wav_read::WavSource;
+use super::wav_read::{NotPlainPcm, WavSource};
 
 /// Sample rates that files may have, in Hz.
 pub const RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=192_000;
@@ -77,7 +77,12 @@ impl Reader {
         ensure!(!magic.is_empty(), "the file is empty");
         file.rewind()?;
         Ok(match magic.as_slice() {
-            b"RIFF" => Box::new(WavSource::new(Box::new(BufReader::new(file)))?),
+            b"RIFF" => match WavSource::new(Box::new(BufReader::new(file))) {
+                Err(error) if error.is::<NotPlainPcm>() => {
+                    Box::new(CompressedSource::new(File::open(path)?, path)?)
+                }
+                source => Box::new(source?),
+            },
             b"RF64" | b"BW64" => {
                 bail!("WAV files over 4 GiB (RF64) are not supported; convert to FLAC first")
             }
@@ -174,4 +179,51 @@ pub fn read_mono(path: &Path) -> Result<(Vec<f32>, u32)> {
         mono.extend(first.iter().map(|sum| sum * gain));
     }
     Ok((mono, spec.rate_hz))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A mono WAV file at 8 kHz of samples in a format with this tag.
+    fn wav(tag: u16, bits: u16, data: &[u8]) -> Vec<u8> {
+        let bytes = u32::from(bits / 8);
+        let mut file = b"RIFF\0\0\0\0WAVEfmt \x12\0\0\0".to_vec();
+        file.extend(tag.to_le_bytes());
+        file.extend(1u16.to_le_bytes());
+        file.extend(8000u32.to_le_bytes());
+        file.extend((8000 * bytes).to_le_bytes());
+        file.extend((bytes as u16).to_le_bytes());
+        file.extend(bits.to_le_bytes());
+        file.extend(b"\0\0data");
+        file.extend((data.len() as u32).to_le_bytes());
+        file.extend(data);
+        let riff = (file.len() - 8) as u32;
+        file[4..8].copy_from_slice(&riff.to_le_bytes());
+        file
+    }
+
+    /// The values of G.711's tables.
+    #[test]
+    fn wav_of_telephones_and_of_long_floats_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("call.wav");
+        let floats = [0.5f64, -0.25].map(f64::to_le_bytes).concat();
+        let cases = [
+            (wav(7, 8, &[0xFF, 0x80, 0x00]), vec![0.0, 32124.0, -32124.0]),
+            (wav(6, 8, &[0xD5, 0xAA, 0x2A]), vec![8.0, 32256.0, -32256.0]),
+            (wav(3, 64, &floats), vec![16384.0, -8192.0]),
+        ];
+        for (file, expected) in cases {
+            std::fs::write(&path, &file).unwrap();
+            let (samples, rate_hz) = read_mono(&path).unwrap();
+            assert_eq!(rate_hz, 8000);
+            let steps: Vec<f32> = samples.iter().map(|sample| sample * 32768.0).collect();
+            assert_eq!(steps, expected);
+
+            std::fs::write(&path, &file[..file.len() - 1]).unwrap();
+            let error = format!("{:#}", read_mono(&path).unwrap_err());
+            assert!(error.contains("truncated"), "{error}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::io::{self, Cursor, Read};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use hound::Sample;
 
 use super::SampleFormat;
@@ -14,6 +14,14 @@ use super::decode::{Source, Spec};
 
 /// Sizes of the `data` chunk that mean "until the end of the stream".
 const OPEN_ENDED: [u32; 2] = [0, u32::MAX];
+
+/// A WAV stream of other samples than hound reads.
+#[derive(Debug, thiserror::Error)]
+#[error("WAV with samples other than 8 to 32-bit PCM is not supported")]
+pub(super) struct NotPlainPcm;
+
+/// Tags of formats whose samples are, or may be, plain numbers: PCM, float, extensible.
+const PLAIN_TAGS: [u16; 3] = [1, 3, 0xFFFE];
 
 /// Frames of a WAV stream.
 pub(super) struct WavSource {
@@ -38,7 +46,7 @@ impl WavSource {
         let sample_format = match (wav.sample_format, wav.bits_per_sample) {
             (hound::SampleFormat::Float, 32) => SampleFormat::Float32,
             (hound::SampleFormat::Int, bits @ (8 | 16 | 24 | 32)) => SampleFormat::Int { bits },
-            (format, bits) => bail!("WAV with {bits}-bit {format:?} samples is not supported"),
+            _ => return Err(NotPlainPcm.into()),
         };
         // hound has checked that the block holds a whole sample of every channel.
         let block_bytes = u16::from_le_bytes([format[12], format[13]]);
@@ -104,15 +112,16 @@ fn read_header(stream: &mut impl Read) -> io::Result<(Vec<u8>, u32)> {
 
 /// What hound makes of the content of a `fmt ` chunk.
 fn parse_format(format: &[u8]) -> Result<hound::WavSpec> {
+    // hound takes a codec's sizes, and those of long floats, for damaged ones.
+    let [tag, bits] = [0, 14].map(|at| u16::from_le_bytes([format[at], format[at + 1]]));
+    ensure!(PLAIN_TAGS.contains(&tag) && bits <= 32, NotPlainPcm);
     let mut header = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
     header.extend((format.len() as u32).to_le_bytes());
     header.extend(format);
     header.extend(b"data\0\0\0\0");
     match hound::WavReader::new(Cursor::new(header)) {
         Ok(reader) => Ok(reader.spec()),
-        Err(hound::Error::Unsupported) => {
-            bail!("WAV with samples other than plain PCM is not supported")
-        }
+        Err(hound::Error::Unsupported) => Err(NotPlainPcm.into()),
         Err(error) => Err(error).context("damaged WAV format chunk"),
     }
 }
@@ -244,8 +253,8 @@ mod tests {
             (vec![format(1, 0, 0, 16), data()], "zero channels"),
             (vec![format(1, 4, 1, 8), data()], "sample bits exceeds"),
             (vec![format(1, 1, 2, 12), data()], "multiple of 8"),
-            (vec![format(3, 1, 8, 64), data()], "32"),
-            (vec![format(2, 1, 2, 16), data()], "other than plain PCM"),
+            (vec![format(3, 1, 8, 64), data()], "8 to 32-bit PCM"),
+            (vec![format(2, 1, 2, 16), data()], "8 to 32-bit PCM"),
             (vec![format(1, 1, 2, 16)], "header is incomplete"),
             (
                 vec![chunk(b"fmt ", &[0; 4]), data()],

@@ -212,7 +212,20 @@ fn find(input: &Path, output: Option<&Path>) -> Result<Vec<Found>> {
         let canonical = entry.path().canonicalize().ok();
         canonical == Some(input_folder.clone()) || canonical != output || output.is_none()
     }) {
-        let entry = entry?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                // A link to nowhere, or a folder that is not ours, fails by itself, like a damaged file.
+                let Some(path) = error.path().filter(|path| *path != input) else {
+                    return Err(error.into());
+                };
+                found.push(Found {
+                    path: path.to_path_buf(),
+                    relative: path.strip_prefix(input)?.to_path_buf(),
+                });
+                continue;
+            }
+        };
         let name = entry.file_name().to_string_lossy();
         if entry.file_type().is_file()
             && has_extension(entry.path(), &EXTENSIONS)
