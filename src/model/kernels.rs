@@ -139,7 +139,7 @@ impl Kernels {
         gradients
     }
 
-    /// The outputs of `products` `[frames, clips, 3 * channels]` with gates that see what is remembered, through `state`
+    /// The outputs of `products` `[frames, rows, 3 * channels]` with gates that see what is remembered, through `state`
     /// `[2 * channels, channels]`.
     pub fn state_gates(&self, products: &Tensor, state: &Tensor) -> (Tensor, Trace) {
         let trace = Trace::new(products);

@@ -124,7 +124,7 @@ extern "C" __global__ void gated_mean_differentiate(const Value *products, const
     }
 }
 
-// Gates that see what is remembered: a block follows one clip, with a thread for each gate and the matrix in its shared
+// Gates that see what is remembered: a block follows one clip, or one band of it, with a thread for each gate and the matrix in its shared
 // memory, as half-precision pairs [channels / 2, 2 * channels]. products: [frames, clips, 3 * channels]; state:
 // [2 * channels, channels]; updates (z as it was before SMALLEST_UPDATE), open (r), states (h) and outputs: [frames,
 // clips, channels].

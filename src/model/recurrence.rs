@@ -2,9 +2,9 @@
 //!
 //! The Simple Recurrent Unit (Lei et al., "Simple Recurrent Units for Highly Parallelizable Recurrence", 2018) in its
 //! smallest form: gates look at the current frame alone, so that all products of a clip are one matrix product, and
-//! what is left of the recurrence costs next to nothing. Along time, where a frame is one row, the gates may see what is
-//! remembered, too, as in a GRU (Cho et al., 2014): then whether something matters can depend on what came before.
-//! As on convolutions, a stream's single frames run on plain slices.
+//! what is left of the recurrence costs next to nothing. The gates may see what is remembered, too, as in a GRU (Cho et
+//! al., 2014): then whether something matters can depend on what came before. As on convolutions, a stream's single
+//! frames run on plain slices.
 
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
