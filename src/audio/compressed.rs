@@ -78,7 +78,6 @@ impl CompressedSource {
         let track_id = track.id;
         let length_is_exact = lossless_bits(parameters).is_some()
             || COMPANDED.contains(&parameters.codec)
-            || parameters.codec == LONG_FLOATS
             || (track.delay.is_some() && parameters.codec != codec::CODEC_ID_VORBIS);
         let frames = track.num_frames;
         let known = parameters
@@ -197,7 +196,9 @@ fn lossless_bits(parameters: &AudioCodecParameters) -> Option<u16> {
     if lossy.contains(&parameters.codec) || COMPANDED.contains(&parameters.codec) {
         return None;
     }
+    let long_floats = (parameters.codec == LONG_FLOATS).then_some(64);
     parameters
         .bits_per_sample
+        .or(long_floats)
         .map(|bits| (bits.clamp(1, 32).div_ceil(8) * 8) as u16)
 }

@@ -124,10 +124,10 @@ extern "C" __global__ void gated_mean_differentiate(const Value *products, const
     }
 }
 
-// Gates that see what is remembered: a block follows one clip, or one band of it, with a thread for each gate and the matrix in its shared
-// memory, as half-precision pairs [channels / 2, 2 * channels]. products: [frames, clips, 3 * channels]; state:
-// [2 * channels, channels]; updates (z as it was before SMALLEST_UPDATE), open (r), states (h) and outputs: [frames,
-// clips, channels].
+// Gates that see what is remembered: a block follows one row, which is a clip or one band of it, with a thread for each
+// gate and the matrix in its shared memory, as half-precision pairs [channels / 2, 2 * channels]. products: [frames,
+// rows, 3 * channels]; state: [2 * channels, channels]; updates (z as it was before SMALLEST_UPDATE), open (r), states
+// (h) and outputs: [frames, rows, channels].
 extern "C" __global__ void state_gates_run(const Value *products, const float *state, float *updates, float *open,
                                            float *states, Value *outputs, int channels, int frames) {
     extern __shared__ unsigned matrix[];

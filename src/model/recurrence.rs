@@ -129,10 +129,7 @@ impl Recurrence {
         match (engine, &self.state) {
             (Some(engine), Some(state)) => self.clip_with_state(engine, state, input, tape),
             (Some(engine), None) => self.clip_in_one_pass(engine, input, tape),
-            (None, _) => {
-                let rows = frames_first(input).size()[1];
-                self.forward(input, &mut self.memory(rows))
-            }
+            (None, _) => self.forward(input, &mut self.memory(rows(input))),
         }
     }
 
@@ -252,6 +249,14 @@ impl Recurrence {
     }
 }
 
+/// Clips, or bands of all clips, with a memory of their own.
+fn rows(x: &Tensor) -> i64 {
+    match x.size()[..] {
+        [batch, _, bands, _] => batch * bands,
+        _ => x.size()[0],
+    }
+}
+
 /// `[batch, channels, frames]` or `[batch, channels, bands, frames]` as `[frames, rows, channels]`, a row for each band
 /// of each clip: so that all products of a clip are one.
 fn frames_first(x: &Tensor) -> Tensor {
@@ -309,8 +314,7 @@ mod tests {
                 let output = if in_one_pass {
                     recurrence.clip(&input, &mut tape)
                 } else {
-                    let rows = frames_first(&input).size()[1];
-                    recurrence.forward(&input, &mut recurrence.memory(rows))
+                    recurrence.forward(&input, &mut recurrence.memory(rows(&input)))
                 };
                 tape.backward(&(&output * &importance).sum(Kind::Float));
                 let variables = [&recurrence.weight, &recurrence.bias];

@@ -4,8 +4,8 @@
 //! product of a matrix with h is added: from frame to frame, so that it cannot be one product for all frames. As
 //! tensor operations that takes several times as long.
 //!
-//! Values are `[frames, rows, …]`, a row being one clip, or one band of it; products are candidates c and the logits of z and r, without
-//! what h adds.
+//! Values are `[frames, rows, …]`, a row being one clip, or one band of it; products are candidates c and the logits of
+//! z and r, without what h adds.
 
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
