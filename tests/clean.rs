@@ -69,19 +69,24 @@ fn cleaning_does_change_the_sound() {
 fn compressed_formats_come_out_as_aligned_16_bit_wav() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     // M4A keeps the 1024 priming samples of its encoder, and fills its last packet.
-    for (name, frames, late) in [
-        ("burst.flac", 22_050, 0),
-        ("burst.mp3", 22_050, 0),
-        ("burst.ogg", 22_050, 0),
-        ("burst.m4a", 23_552, 1024),
+    for (name, rate_hz, frames, late) in [
+        ("burst.flac", 44_100, 22_050, 0),
+        ("burst.mp3", 44_100, 22_050, 0),
+        ("burst.ogg", 44_100, 22_050, 0),
+        ("burst.m4a", 44_100, 23_552, 1024),
+        ("burst.opus", 48_000, 24_000, 0),
+        ("burst-alac.m4a", 44_100, 22_050, 0),
+        // ADPCM comes in blocks, and the last one is full.
+        ("burst-adpcm.wav", 44_100, 22_374, 0),
     ] {
         let shell = Shell::new();
         fs::copy(data.join(name), shell.path(name)).unwrap();
         shell.clean(&format!("{name} --mix 0")).ok();
-        let output = shell.path("burst.denoised.wav");
+        let stem = Path::new(name).file_stem().unwrap().display();
+        let output = shell.path(&format!("{stem}.denoised.wav"));
         assert_eq!(
             WavReader::open(&output).unwrap().spec(),
-            int(16, 44_100, 2),
+            int(16, rate_hz, 2),
             "{name}"
         );
         assert_eq!(
@@ -99,7 +104,7 @@ fn compressed_formats_come_out_as_aligned_16_bit_wav() {
             .sum();
         let centre = moment / energy - late as f32;
         assert!(
-            (centre - 0.25 * 44_100.0).abs() < 10.0,
+            (centre - 0.25 * rate_hz as f32).abs() < 10.0,
             "{name}: centre at {centre}"
         );
     }

@@ -1,7 +1,7 @@
-//! Every format but plain WAV, by Symphonia: FLAC, MP3, Ogg Vorbis, M4A (AAC, ALAC), AIFF, WAV of telephones and
-//! dictation machines (A-law, µ-law, ADPCM) or of 64-bit floats.
+//! Every format but plain WAV, by Symphonia: FLAC, MP3, Ogg (Vorbis, Opus), WebM and Matroska, M4A (AAC, ALAC), AIFF, WAV
+//! of telephones and dictation machines (A-law, µ-law, ADPCM) or of 64-bit floats.
 //!
-//! Encoder delay and padding are cut off where the file tells them (MP3 with a LAME tag, Vorbis).
+//! Encoder delay and padding are cut off where the file tells them (MP3 with a LAME tag, Vorbis, Opus in Ogg).
 //! M4A keeps its encoder's priming samples: Symphonia does not read edit lists.
 
 use std::fs::File;
@@ -18,23 +18,61 @@ use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
+use symphonia::core::packet::Packet;
 
 use super::SampleFormat;
 use super::decode::{Source, Spec};
+use super::opus::OpusDecoder;
 
 /// Of this Symphonia tells no sample size.
 const LONG_FLOATS: AudioCodecId = codec::CODEC_ID_PCM_F64LE;
 /// Codecs of telephones: a byte per sample that stands for 13 or 14 bits (ITU-T G.711).
 const COMPANDED: [AudioCodecId; 2] = [codec::CODEC_ID_PCM_ALAW, codec::CODEC_ID_PCM_MULAW];
 
+/// What lies in Ogg. A file cut short tells its last page's position as well, and some programs write it a part of a
+/// block too high.
+const OF_UNSURE_LENGTH: [AudioCodecId; 2] = [codec::CODEC_ID_VORBIS, codec::CODEC_ID_OPUS];
+
+/// Packets to frames.
+enum Decoder {
+    Symphonia(Box<dyn AudioDecoder>),
+    Opus(Box<OpusDecoder>),
+}
+
+impl Decoder {
+    fn new(parameters: &AudioCodecParameters) -> Result<Decoder> {
+        if parameters.codec == codec::CODEC_ID_OPUS {
+            let decoder = OpusDecoder::new(parameters.extra_data.as_deref())?;
+            return Ok(Decoder::Opus(Box::new(decoder)));
+        }
+        symphonia::default::get_codecs()
+            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+            .map(Decoder::Symphonia)
+            .context(
+                "the codec of the audio track is not supported; convert it to WAV or FLAC first",
+            )
+    }
+
+    /// Replaces the content of `planar` by the frames of the packet, one vector per channel, and returns their rate in Hz.
+    fn decode(&mut self, packet: &Packet, planar: &mut Vec<Vec<f32>>) -> Result<u32> {
+        match self {
+            Decoder::Symphonia(decoder) => {
+                let decoded = decoder.decode(packet)?;
+                decoded.copy_to_vecs_planar(planar);
+                Ok(decoded.spec().rate())
+            }
+            Decoder::Opus(decoder) => decoder.decode(packet, planar),
+        }
+    }
+}
+
 /// Frames of a compressed file.
 pub(super) struct CompressedSource {
     format: Box<dyn FormatReader>,
-    decoder: Box<dyn AudioDecoder>,
+    decoder: Decoder,
     track_id: u32,
     spec: Spec,
-    /// Whether `spec.frames` is a promise rather than an estimate. In Ogg it is the last page's position, which a file cut
-    /// short tells as well, and some programs write it a part of a block too high.
+    /// Whether `spec.frames` is a promise rather than an estimate.
     length_is_exact: bool,
     /// The last decoded packet, one vector per channel, and how much of it was handed out.
     packet: Vec<Vec<f32>>,
@@ -59,7 +97,7 @@ impl CompressedSource {
             )
             .map_err(|error| {
                 anyhow!(
-                    "not audio in a known format (WAV, FLAC, MP3, Ogg Vorbis, M4A, AIFF): {error}"
+                    "not audio in a known format (WAV, FLAC, MP3, Ogg, WebM, M4A, AIFF): {error}"
                 )
             })?;
         let track = format
@@ -70,15 +108,11 @@ impl CompressedSource {
             .as_ref()
             .and_then(|parameters| parameters.audio())
             .context("the codec of the audio track is not known")?;
-        let decoder = symphonia::default::get_codecs()
-            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-            .context(
-                "the codec of the audio track is not supported; convert it to WAV or FLAC first",
-            )?;
+        let decoder = Decoder::new(parameters)?;
         let track_id = track.id;
         let length_is_exact = lossless_bits(parameters).is_some()
             || COMPANDED.contains(&parameters.codec)
-            || (track.delay.is_some() && parameters.codec != codec::CODEC_ID_VORBIS);
+            || (track.delay.is_some() && !OF_UNSURE_LENGTH.contains(&parameters.codec));
         let frames = track.num_frames;
         let known = parameters
             .sample_rate
@@ -108,20 +142,19 @@ impl CompressedSource {
             Some(known) => known,
             // AAC in MP4 tells its rate and channels only with the first packet.
             None => {
-                ensure!(source.decode_packet()?, "holds no audio");
-                let decoded = source.decoder.last_decoded();
-                (decoded.spec().rate(), decoded.num_planes())
+                let rate_hz = source.decode_packet()?.context("holds no audio")?;
+                (rate_hz, source.packet.len())
             }
         };
         Ok(source)
     }
 
-    /// Decodes the next packet of the track into `packet`; false at the end.
-    fn decode_packet(&mut self) -> Result<bool> {
+    /// Decodes the next packet of the track into `packet` and returns its rate in Hz; none at the end.
+    fn decode_packet(&mut self) -> Result<Option<u32>> {
         loop {
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) => packet,
-                Ok(None) => return Ok(false),
+                Ok(None) => return Ok(None),
                 Err(Error::ResetRequired) => bail!("the stream changes its format midway"),
                 Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                     bail!("truncated: ends in the middle of a packet")
@@ -131,13 +164,12 @@ impl CompressedSource {
             if packet.track_id != self.track_id {
                 continue;
             }
-            let decoded = self
+            let rate_hz = self
                 .decoder
-                .decode(&packet)
+                .decode(&packet, &mut self.packet)
                 .context("a packet cannot be decoded")?;
-            decoded.copy_to_vecs_planar(&mut self.packet);
             self.packet_used = 0;
-            return Ok(true);
+            return Ok(Some(rate_hz));
         }
     }
 }
@@ -153,7 +185,7 @@ impl Source for CompressedSource {
             .first()
             .is_none_or(|channel| channel.len() == self.packet_used)
         {
-            if !self.decode_packet()? {
+            if self.decode_packet()?.is_none() {
                 let promised = self
                     .spec
                     .frames
@@ -190,6 +222,7 @@ fn lossless_bits(parameters: &AudioCodecParameters) -> Option<u16> {
         codec::CODEC_ID_MP3,
         codec::CODEC_ID_AAC,
         codec::CODEC_ID_VORBIS,
+        codec::CODEC_ID_OPUS,
         codec::CODEC_ID_ADPCM_MS,
         codec::CODEC_ID_ADPCM_IMA_WAV,
     ];

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, ensure};
 use walkdir::WalkDir;
 
 /// What a folder is searched for; a file named by the user is opened whatever its name.
-pub const EXTENSIONS: [&str; 12] = [
-    "wav", "wave", "flac", "mp3", "ogg", "oga", "m4a", "m4b", "mp4", "aac", "aif", "aiff",
+pub const EXTENSIONS: [&str; 16] = [
+    "wav", "wave", "flac", "mp3", "ogg", "oga", "opus", "webm", "mka", "mkv", "m4a", "m4b", "mp4",
+    "aac", "aif", "aiff",
 ];
 
 /// Whether the name ends in one of the `extensions`, in capitals or not.

@@ -3,6 +3,7 @@
 mod compressed;
 pub mod decode;
 pub mod files;
+mod opus;
 pub mod resample;
 mod wav_read;
 pub mod wav_write;

@@ -24,7 +24,7 @@ use crate::terminal;
 
 /// Clean recordings: noisy files in, clean files out.
 ///
-/// Reads WAV, FLAC, MP3, Ogg Vorbis, M4A and AIFF; writes WAV with the input's sample rate,
+/// Reads WAV, FLAC, MP3, Ogg (Vorbis, Opus), WebM, M4A and AIFF; writes WAV with the input's sample rate,
 /// channels, length and, where it has one, sample format. The output is aligned with the input to
 /// the sample. Sound above 24 kHz, which the model does not hear, is removed.
 #[derive(clap::Args, Debug)]

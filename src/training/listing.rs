@@ -43,7 +43,7 @@ pub fn read(sources: &[PathBuf]) -> Result<Vec<Listed>> {
         }
         ensure!(
             listed.len() > before,
-            "{} names no audio: give a folder of WAV, FLAC, MP3, Ogg or M4A files",
+            "{} names no audio: give a folder of WAV, FLAC, MP3, Ogg, Opus or M4A files",
             source.display()
         );
     }
