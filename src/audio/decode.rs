@@ -77,15 +77,12 @@ impl Reader {
         ensure!(!magic.is_empty(), "the file is empty");
         file.rewind()?;
         Ok(match magic.as_slice() {
-            b"RIFF" => match WavSource::new(Box::new(BufReader::new(file))) {
+            b"RIFF" | b"RF64" | b"BW64" => match WavSource::new(Box::new(BufReader::new(file))) {
                 Err(error) if error.is::<NotPlainPcm>() => {
                     Box::new(CompressedSource::new(File::open(path)?, path)?)
                 }
                 source => Box::new(source?),
             },
-            b"RF64" | b"BW64" => {
-                bail!("WAV files over 4 GiB (RF64) are not supported; convert to FLAC first")
-            }
             _ => Box::new(CompressedSource::new(file, path)?),
         })
     }

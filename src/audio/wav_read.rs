@@ -12,8 +12,10 @@ use hound::Sample;
 use super::SampleFormat;
 use super::decode::{Source, Spec};
 
-/// Sizes of the `data` chunk that mean "until the end of the stream".
+/// Sizes of the `data` chunk that mean "until the end of the stream", unless a chunk `ds64` told the size.
 const OPEN_ENDED: [u32; 2] = [0, u32::MAX];
+/// How streams begin: WAV, and WAV whose sizes may exceed 4 GiB (EBU Tech 3306, ITU-R BS.2088).
+const MAGICS: [&[u8; 4]; 3] = [b"RIFF", b"RF64", b"BW64"];
 
 /// A WAV stream of other samples than hound reads.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +54,7 @@ impl WavSource {
         let block_bytes = u16::from_le_bytes([format[12], format[13]]);
         let sample_bytes = block_bytes / wav.channels;
         let frame_bytes = u32::from(sample_bytes) * u32::from(wav.channels);
-        let frames =
-            (!OPEN_ENDED.contains(&data_bytes)).then(|| u64::from(data_bytes / frame_bytes));
+        let frames = data_bytes.map(|bytes| bytes / u64::from(frame_bytes));
         let spec = Spec {
             rate_hz: wav.sample_rate,
             channels: wav.channels.into(),
@@ -71,17 +72,18 @@ impl WavSource {
     }
 }
 
-/// Walks the chunks up to the samples; returns the content of `fmt ` and the size of `data`.
-fn read_header(stream: &mut impl Read) -> io::Result<(Vec<u8>, u32)> {
+/// Walks the chunks up to the samples; returns the content of `fmt ` and the size of `data`, where it is known.
+fn read_header(stream: &mut impl Read) -> io::Result<(Vec<u8>, Option<u64>)> {
     let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut riff = [0; 12];
     stream.read_exact(&mut riff)?;
-    if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
+    if !MAGICS.iter().any(|magic| riff.starts_with(*magic)) || &riff[8..] != b"WAVE" {
         return Err(damaged(
             "not a WAV stream: it does not start with RIFF … WAVE",
         ));
     }
     let mut format = None;
+    let mut long_data_bytes = None;
     loop {
         let mut head = [0; 8];
         stream.read_exact(&mut head)?;
@@ -89,9 +91,17 @@ fn read_header(stream: &mut impl Read) -> io::Result<(Vec<u8>, u32)> {
         let size = u32::from_le_bytes(size);
         match &[k0, k1, k2, k3] {
             b"data" => {
+                let short = (!OPEN_ENDED.contains(&size)).then_some(size.into());
                 return format
-                    .map(|format| (format, size))
+                    .map(|format| (format, short.or(long_data_bytes)))
                     .ok_or_else(|| damaged("WAV without a format chunk before its samples"));
+            }
+            // The sizes of all and of `data`, how many frames, and sizes of other chunks.
+            b"ds64" if (28..=4096).contains(&size) => {
+                let mut content = vec![0; size as usize];
+                stream.read_exact(&mut content)?;
+                let data_bytes = content[8..].first_chunk().copied().map(u64::from_le_bytes);
+                long_data_bytes = data_bytes.filter(|&bytes| bytes > 0);
             }
             b"fmt " if (16..=4096).contains(&size) => {
                 let mut content = vec![0; size as usize];
@@ -201,7 +211,11 @@ mod tests {
     }
 
     fn read(chunks: &[Vec<u8>]) -> Result<(Spec, Vec<Vec<f32>>)> {
-        let stream = [b"RIFF\0\0\0\0WAVE".to_vec(), chunks.concat()].concat();
+        read_as(b"RIFF", chunks)
+    }
+
+    fn read_as(magic: &[u8; 4], chunks: &[Vec<u8>]) -> Result<(Spec, Vec<Vec<f32>>)> {
+        let stream = [&magic[..], b"\0\0\0\0WAVE", &chunks.concat()].concat();
         let mut source = WavSource::new(Box::new(Cursor::new(stream)))?;
         let spec = source.spec();
         let mut planar = vec![Vec::new(); spec.channels];
@@ -243,6 +257,22 @@ mod tests {
             assert_eq!(spec.frames, None);
             assert_eq!(planar, [[0.5, 0.5, 0.5]]);
         }
+    }
+
+    #[test]
+    fn the_long_size_of_rf64_ends_the_samples_before_other_chunks() {
+        let long = [[5; 8], 6u64.to_le_bytes(), 3u64.to_le_bytes()].concat();
+        let long = chunk(b"ds64", &[&long[..], &[0; 4]].concat());
+        let mut data = chunk(b"data", &[0, 0x40, 0, 0x40, 0, 0x40]);
+        data[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+        let chunks = [long, format(1, 1, 2, 16), data, chunk(b"LIST", b"more")];
+        for magic in [b"RF64", b"BW64"] {
+            let (spec, planar) = read_as(magic, &chunks).unwrap();
+            assert_eq!(spec.frames, Some(3));
+            assert_eq!(planar, [[0.5, 0.5, 0.5]]);
+        }
+        let error = read_as(b"RF64", &chunks[..2]).unwrap_err();
+        assert!(format!("{error:#}").contains("header is incomplete"));
     }
 
     #[test]
