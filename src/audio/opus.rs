@@ -142,6 +142,8 @@ impl OpusDecoder {
 mod tests {
     use std::f32::consts::TAU;
 
+    use rand::{Rng, RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
     use ropus::{OPUS_APPLICATION_AUDIO, OpusMSEncoder};
     use symphonia::core::units::{Duration, Timestamp};
 
@@ -193,6 +195,24 @@ mod tests {
                 error < 0.01 * level,
                 "channel of tone {tone}: {error} of {level}"
             );
+        }
+    }
+
+    #[test]
+    fn any_packet_is_decoded_or_refused() {
+        let mut random = ChaCha8Rng::seed_from_u64(7);
+        for channels in [1, 2] {
+            let mut header = HEADER;
+            header[9] = channels;
+            let mut decoder = OpusDecoder::new(Some(&header)).unwrap();
+            let (mut planar, mut decoded) = (Vec::new(), 0);
+            for _ in 0..2000 {
+                let mut data = vec![0; random.random_range(0..300)];
+                random.fill_bytes(&mut data);
+                let packet = Packet::new(0, Timestamp::ZERO, Duration::ZERO, data);
+                decoded += usize::from(decoder.decode(&packet, &mut planar).is_ok());
+            }
+            assert!((200..2000).contains(&decoded), "{decoded}");
         }
     }
 
