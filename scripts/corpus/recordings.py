@@ -171,7 +171,13 @@ NOISES += [
     ('c182', 'HHS81/c182s', '1359d63393c7fc9145953b081d151d93627e791a', ['Sounds'], CHOSEN['c182']),  # GPL-2
     ('ccsounds', 'Fris0uman/CDDA-Soundpacks', '88586bb600eae4b053a8928bddbd5371d0b1ecc6',
      ['sound/CC-Sounds'], CHOSEN['ccsounds']),  # CC0 and CC-BY, its credits.md
+    ('cdogs', 'cxong/cdogs-sdl', 'bb7e16ce765610d705f7c3e190ddcd4a81f3b371',
+     ['sounds'], CHOSEN['cdogs']),  # CC0 and CC-BY, its sounds/**/*.txt
     ('ch53e', 'FGMEMBERS/ch53e', '494b69e88245db752c6d9494dc8ae33a6e3414e8', ['Sounds'], CHOSEN['ch53e']),  # GPL-2
+    ('coswara', 'therealmanraj/coswara', 'b64ac3cb002ee049dd1c5f55b01476255d5b786c',
+     ['Extracted_data/20200413'], CHOSEN['coswara']),  # CC-BY-4.0: Coswara, LEAP Lab, IISc, 2021; coughs and breath only
+    ('createmod', 'Creators-of-Create/Create', '1935b790dd7d91df080bdad26ae05f1b10a1afc6',
+     ['src/main/resources/assets/create/sounds'], CHOSEN['createmod']),  # MIT
     ('crj200', 'FGMEMBERS/CRJ200', '4ae57306711bb54757b7c0767b53edc2b5e6bc46', ['Sounds'], CHOSEN['crj200']),  # GPL-2
     ('da42', 'FGMEMBERS/Diamond-Da42', 'e698a26d51e71b20f34548879bea080156454b99', ['Sounds'], CHOSEN['da42']),  # GPL-2
     ('dc3', 'FGMEMBERS/Douglas-Dc3', 'ba1072891af6a16066578f11c880ce115cff07d0', ['Sounds'], CHOSEN['dc3']),  # GPL-2
@@ -180,11 +186,17 @@ NOISES += [
      ['src/assets/sounds'], CHOSEN['doggy']),  # CC0, CC-BY, MIT, its licenses.md
     ('dsurround', 'OreCruncher/DynamicSurroundings', '93040490bef8591a99c25aa154098a97ab271edd',
      ['src/main/resources/assets/dsurround/sounds/ambient'], CHOSEN['dsurround']),  # CC0 and CC-BY-3.0, its CREDITS.md
+    ('emogator', 'fredbuhl/EmoGator', '51eeca515a95f168ab73391cd9e7c975ab964429',
+     ['data/mp3'], CHOSEN['emogator']),  # Apache-2.0: Buhl, 2023; laughter, sighs, sobs, without held vowels
     ('extra500', 'FGMEMBERS/extra500', '7e4dfb31b24ededdcb08ab567b09496ef1e330ab', ['Sounds'], CHOSEN['extra500']),  # GPL-2
     ('gcomprisgtk', 'gcompris/GCompris-gtk', '8146552bcecbbbc44ad16024dd22edc595093173',
      ['src/explore_farm_animals-activity/resources', 'src/memory-activity/resources'], CHOSEN['gcomprisgtk']),  # GPL-3
     ('guiproject', 'DrunkenToast/gui-project', '52d6f58b32c44ef118428c1ef801785a8981fea4',
      ['sounds'], CHOSEN['guiproject']),  # CC0 and CC-BY, its sounds/sound_licensing_blanket.md
+    ('kitchen20', 'marc-moreaux/kitchen20', '8bc9544507e8c3477eb8fcd3a6c841b661121220',
+     ['audio'], CHOSEN['kitchen20']),  # Apache-2.0; what was recorded for it, not what is from Freesound or YouTube
+    ('livekit', 'livekit/agents', '9554db32093aca15e7e85afa10f2e59519d924e9',
+     ['livekit-agents/livekit/agents/resources'], CHOSEN['livekit']),  # CC-BY, its LICENSE there
     ('maad', 'scikit-maad/scikit-maad', 'a726add0f86b70a7c59f2a1b4ba5978f7ca8fdf1', ['data'], CHOSEN['maad']),  # BSD-3
     ('maxaudio', 'IBM/MAX-Audio-Classifier', '3c308abcb04e1523e668ebaf76ca55898cd97d28',
      ['samples'], CHOSEN['maxaudio']),  # CC0 and CC-BY, its samples/README.md
@@ -212,6 +224,8 @@ NOISES += [
     ('opensoundscape', 'kitzeslab/opensoundscape', '8b582152c91df6f1d4387b23e1ca849be70f4cea',
      ['tests/audio', 'opensoundscape/sample_data'], CHOSEN['opensoundscape']),  # MIT
     ('pa28', 'FGMEMBERS/PA28-Warrior', '45da73306a386fe992aa19699543fecf0d58f5c2', ['Sounds'], CHOSEN['pa28']),  # GPL-2
+    ('penguinmod', 'PenguinMod/PenguinMod-ObjectLibraries', 'b541350dfac488aefff29b2777df3b1a115b8923',
+     ['files/sounds'], CHOSEN['penguinmod']),  # public domain and MIT, its CONTRIBUTING.md
     ('petz', 'runsy/petz', '48a3df7e3f5263f45761ef60b8c117f582efe6b5',
      ['petz/sounds'], CHOSEN['petz']),  # CC0 and CC-BY, its petz/sounds/LICENSE.MD
     ('poseidon', 'shfujiwara1002/v0-poseidon', 'f4ae73b476c769d7de81f89ce4391eea6cc1066e',
@@ -227,6 +241,8 @@ NOISES += [
     ('station14', 'starfort-station/station-14', '40b72db962eaf9f1743a9cd0cd38fd1ce6c58a16',
      ['Resources/Audio'], CHOSEN['station14']),  # CC0, CC-BY, CC-BY-SA, by its attributions
     ('tu134', 'FGMEMBERS/Tu-134', '89c70241bacbcffd8ed4a488c669571b2d07a102', ['Sounds'], CHOSEN['tu134']),  # GPL-2
+    ('twilionoise', 'jtmuller5/twilio-ambient-noise', '23b4013df25d6220ab755b46319977582d6c45aa',
+     ['src/assets'], CHOSEN['twilionoise']),  # Pixabay licence, its README.md
     ('warfork', 'TeamForbiddenLLC/warfork-free-soundpacks', '8005f47869cbac20608f1d606621e4b8fcdec574',
      ['cc0/sounds'], CHOSEN['warfork']),  # CC0, its README.md
     ('wbwwb', 'ncase/wbwwb', '7c68c7e44e66b5be95ebd07d22391de707090397',
