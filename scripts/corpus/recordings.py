@@ -64,6 +64,20 @@ def common_voice(folder, files):
             yield path, f'cv-{clients[name][:12]}'
 
 
+def storybook(folder, files):
+    """One voice per reader, of the stories that the README of their language gives under CC-BY; the others are NC."""
+    readers = {}
+    for language in ('en', 'fr', 'lg', 'myx'):
+        with open(os.path.join(folder, language, 'README.md'), encoding='utf-8') as f:
+            for line in f:
+                if row := re.match(r'\[?(\d{4})\b.*\| \[CC-BY\]\([^)]*/licenses/by/[^)]*\) \| (.+)', line.rstrip(' |\n')):
+                    readers[language, row[1]] = row[2].lower().replace(' ', '-')
+    for path in files:
+        language, story, *_ = path.split('/')
+        if reader := readers.get((language, story[:4])):
+            yield path, f'storybook-{reader}'
+
+
 def dealt(name, labels):
     return lambda folder, files: ((path, f'{name}-{zlib.crc32(path.encode()) % labels}') for path in files)
 
@@ -128,6 +142,58 @@ VOICES = [
     ('cv-tw', 'pryyyynz/audio-for-Twi-TTS', 'e23b901cb6b91529134c2c3bfc9d6248855a1ff9', ['.'], common_voice),
     ('fudan', 'zhongyuchen/DSPSpeech-20', '8165959c2567190524898e8187021c8ffb19b262', ['speech_data'],
      by_folder('fudan', 1)),                                       # MIT
+    ('storybook', 'global-asp/asp-audio', 'b2252fad7a657f2707901e7390ae0ae33e017968', ['*/ogg/*.ogg', '*/README.md'],
+     storybook),                                                   # CC-BY: African Storybook, its README.md
+    ('joanne', 'pinkywafer/TX_soundpack-Joanne', '018e2b33679ca4c82e19132423ee69088cdcc0c6', ['en'],
+     dealt('joanne', 1)),                                          # BSD-like, name and link: Jenny Gorton, 2017
+    ('flemishguy', 'rhasspy/dataset-voice-flemishguy', '2576e9c8e5b6eec92e45010b5ede87c4f836f21e', ['wavs'],
+     dealt('flemishguy', 1)),                                      # CC0
+    ('kde', 'Esperanto/Kurso-de-Esperanto-Webapp', '1756a8663c598f1d9d2592cb53bb2bc2cf3d0b6d',
+     ['app/sounds/*.ogg'],
+     lambda folder, files: ((path, 'kde-' + re.search(r'lec\d+|\d*(?=\.ogg)', path)[0]) for path in files)),  # GPL-3
+    ('artikulate', 'KDE/artikulate-data', '1d05cca3d3d2d5f1d0c6886e22ae9195f7ec4579',
+     ['courses/basic/ba'], dealt('artikulate', 1)),                # CC-BY-SA-3.0: Oindrila Gupta, its AUTHORS
+    ('abecedarium', 'llaske/Abecedarium.activity', '7c100c59fde7646c5198d95aeeee7e336b6353bc',
+     ['audio/en/database/*.ogg', 'audio/fr/database/*.ogg'],
+     by_folder('abecedarium', 1)),                                 # Apache-2.0; voices of Art4Apps, CC-BY-SA-3.0
+    ('phoenicia', 'XPRIZE/GLEXP-Team-The-Linguaculturalists', '1546af2366c0e39d7112ccdaa7e7b415997a6a4d',
+     ['app/src/full/assets/locales/*.ogg'],
+     lambda folder, files: ((path, f'phoenicia-{path.split("/")[5]}') for path in files
+                            if 'phoneme' not in path and 'background' not in path)),  # GPL-3
+    ('robotutor', 'XPRIZE/GLEXP-Team-RoboTutor-SwahiliAssets', '0d06f98012b812656c2337a3ea784ddbb0031078',
+     ['Swahili_TutorAudio/assets/audio/sw/cmu/xprize/sentence'],
+     lambda folder, files: ((path, 'robotutor-sw') for path in files
+                            if sf.info(os.path.join(folder, path)).samplerate == 44100)),  # CC-BY-4.0; the rest is to 6 kHz
+    ('curious', 'curiouslearning/assessment-survey-js', '3733af5076f812b3a29dc1676b01445a0adf85c8',
+     [f'public/assets/audio/{name}' for name in
+      ('bangla-lettersounds', 'bangla-sightwords', 'hausa-lettersounds', 'hausa-sightwords', 'hindi-lettersounds',
+       'luganda-lettersounds', 'nepalese-lettersounds', 'pashto-lettersounds', 'survey-zulu', 'urdu-lettersounds',
+       'urdu-sightwords', 'west-african-english-lettersounds', 'west-african-sightwords', 'zulu-lettersounds')],
+     lambda folder, files: ((path, f'curious-{path.split("/")[3].removeprefix("survey-").split("-")[0]}') for path in files
+                            if path != 'public/assets/audio/pashto-lettersounds/\u0639.mp3')),  # MIT; that one is broken
+    ('tinkr', 'curiouslearning/TinkrTeam', 'd5388c870020ad5d35c6b89462b1fbfe6f66f733',
+     ['TinkrShelf/Assets/Books/*/Audio/Stanza/*.mp3'], dealt('tinkr', 1)),  # MIT
+    ('firsttinkr', 'curiouslearning/TinkrTeam_FirstTinkrBook', '1cd6c538209ddaefe2144b14e175424ac7892fa7',
+     ['Assets/Resources/Audio/VO/*.mp3'],
+     lambda folder, files: ((path, 'firsttinkr-' + ('stanzas' if '/Stanzas/' in path else 'words')) for path in files
+                            if '/prompts/' not in path)),          # MIT
+    ('ftmru', 'Ash2022/FeedTheMonster-LearnRussian', 'a7a04bcde9666f9e23a2cb16521aa2618927beb7',
+     ['Assets/Resources/Sounds/Voice/*.mp3'], dealt('ftmru', 1)),  # BSD-2
+    ('elimu', 'elimu-ai/storybooks', '035237fb12c68b05ffb442f50ec36c3c757b922d', ['app/src/main/res/raw'],
+     dealt('elimu', 1)),                                           # MIT
+    ('childsplay', 'Txikilinux/childsplay', '478c36f143636bde82de0a9d71e0885e68f5a49d',
+     [f'alphabet-sounds/alphabet-sounds_{language}' for language in ('en_GB', 'es', 'fr', 'gl', 'hr', 'nl', 'ru', 'sk', 'sv')],
+     by_folder('childsplay', 3)),                                  # GPL-3
+    ('dungeonvoice', 'OpenDungeons/OpenDungeons', 'c83d4496b361f522a094cc8218199b2da1d4264c', ['sounds/Relative/*/Keeper/*'],
+     dealt('dungeonvoice', 1)),                                    # CC-BY-SA-3.0: Eugene Loza, its CREDITS
+    ('hvvoice', 'OpenHV/OpenHV', 'd507035349b05a774baedbdebd2e60abb6c57895',
+     [f'mods/hv/bits/audio/{unit}' for unit in
+      ('raxi88/radartank', *(f'dzierzan/{name}' for name in
+       ('assaulttank', 'broker', 'builder', 'flamer', 'miner', 'shocker', 'stealthtank', 'technician')))],
+     by_folder('hvvoice', 5)),                                     # CC-BY-3.0: Dzierzan, raxi88
+    ('warforkvoice', 'TeamForbiddenLLC/warfork-free-soundpacks', '8005f47869cbac20608f1d606621e4b8fcdec574',
+     ['cc0/sounds/vsay', 'cc0/sounds/announcer'],
+     by_folder('warforkvoice', 2)),                                # CC0, its README.md
 ]
 COMMON_VOICE = {name for name, _, _, _, label in VOICES if label is common_voice}
 CROWDS = {'intent', 'wake', 'precise', 'libri', 'mimic3'} | COMMON_VOICE  # every file has a room of its own
