@@ -116,7 +116,8 @@ impl CompressedSource {
         let frames = track.num_frames;
         let known = parameters
             .sample_rate
-            .zip(parameters.channels.as_ref().map(|c| c.count()));
+            .zip(parameters.channels.as_ref().map(|c| c.count()))
+            .filter(|_| parameters.codec != codec::CODEC_ID_OPUS);
         let sample_format = match (parameters.sample_format, lossless_bits(parameters)) {
             (Some(CodedFormat::F32 | CodedFormat::F64), Some(_)) => SampleFormat::Float32,
             _ if parameters.codec == LONG_FLOATS => SampleFormat::Float32,
@@ -140,7 +141,7 @@ impl CompressedSource {
         };
         (source.spec.rate_hz, source.spec.channels) = match known {
             Some(known) => known,
-            // AAC in MP4 tells its rate and channels only with the first packet.
+            // AAC in MP4 tells its rate and channels only with the first packet; Matroska may name the rate that Opus was made from.
             None => {
                 let rate_hz = source.decode_packet()?.context("holds no audio")?;
                 (rate_hz, source.packet.len())
