@@ -6,13 +6,15 @@ use tch::Tensor;
 use super::recurrence;
 
 /// Makes the weights `name` silent, if a network may have them that trained ones lack: context layers behind the last
-/// one, recurrences behind the last one, and the sight that gates have of their state. False, with nothing done, for all
-/// others. A layer behind a recurrence still has its ReLU: there the outputs change, if little.
+/// one, layers of the scene, recurrences behind the last one, and the sight that gates have of their state. False, with
+/// nothing done, for all others. A layer behind a recurrence still has its ReLU: there the outputs change, if little.
 pub fn begin_silent(name: &str, weights: &Tensor) -> bool {
-    let mut silent = if name.starts_with("context_") || name.ends_with(recurrence::STATE) {
+    let layer = name.strip_prefix("scene.").unwrap_or(name);
+    let residual = layer.starts_with("context_") || layer.starts_with("layer_");
+    let mut silent = if residual || layer.ends_with(recurrence::STATE) {
         // Behind a ReLU a residual layer of zeros changes nothing.
         weights.shallow_clone()
-    } else if name.starts_with("recurrence_") {
+    } else if layer.starts_with("recurrence_") {
         recurrence::candidates(weights)
     } else {
         return false;
@@ -38,11 +40,13 @@ mod tests {
             latent: 8,
             context_dilations: vec![1, 2],
             recurrences: 1,
+            scene_layers: 0,
             ..ModelConfig::default()
         };
         let large = ModelConfig {
             context_dilations: vec![1, 2, 4, 3],
             recurrences: 4,
+            scene_layers: 2,
             state_gates: true,
             scene_state_gates: true,
             ..small.clone()
@@ -58,8 +62,8 @@ mod tests {
                 None => new += usize::from(begin_silent(&name, &variable)),
             }
         }
-        // Two layers, three recurrences, four matrices for their gates, and as many for those of the scene.
-        assert_eq!(new, 2 * 2 + 3 * 2 + 4 + 4);
+        // Two layers, three recurrences, four matrices for their gates, and two of each for the scene.
+        assert_eq!(new, 2 * 2 + 3 * 2 + 4 + 2 * (2 + 2 + 1));
         let noisy = Tensor::randn([1, 50, small.bins(), 2], (Kind::Float, Device::Cpu));
         let output =
             |network: &Autoencoder| network.forward(&noisy, Kind::Float, &mut Tape::recording());

@@ -5,8 +5,8 @@
 //! draws from both in the background ([`adaptation`]: from one environment and the rest), [`replica`] computes gradients of the [`loss`] (on [`compressed`]
 //! spectra), [`optimiser`] applies them (convolutions by [`muon`]) and [`validation`] judges.
 //!
-//! [`start`] is where a run begins, [`trainer`] its loop ([`sums`] between validations): [`time_budget`] plans it by minutes, [`divergence`] sees when it goes wrong,
-//! [`outputs`] writes its weights, [`state`] lets it go on after an interruption and [`journal`] writes it down.
+//! [`start`] is where a run begins, [`training_loop`] drives it and [`trainer`] makes its steps ([`sums`] between validations):
+//! [`time_budget`] plans it by minutes, [`divergence`] sees when it goes wrong, [`report`] shows it, [`outputs`] writes its weights, [`state`] lets it go on after an interruption and [`journal`] writes it down.
 
 pub mod adaptation;
 pub mod batch;
@@ -29,14 +29,16 @@ pub mod pairs;
 pub mod pesq;
 pub mod pool;
 pub mod replica;
+pub mod report;
 pub mod start;
 pub mod state;
 pub mod stoi;
 pub mod sums;
 pub mod time_budget;
 pub mod trainer;
+pub mod training_loop;
 pub mod validation;
 pub mod voices;
 
 pub use config::TrainingConfig;
-pub use trainer::{Outcome, train};
+pub use training_loop::{Outcome, train};

@@ -1,22 +1,17 @@
-//! The training loop: batches to replicas, gradients to the optimiser, now and then a validation.
+//! One run: gradients to the optimiser, weights to validation, and what comes of it to the outputs.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Result, bail};
 
-use super::batch::{Batch, Loader};
 use super::config::Keep;
 use super::divergence::Watch;
 use super::journal::{Entry, Journal};
-use super::memory::keep_freed_memory;
-use super::opinion::Opinion;
 use super::optimiser::{self, Optimiser, learning_rate};
 use super::outputs::Outputs;
-use super::replica::{self, Gradients, Replica};
-use super::start::{Run, Start, begin};
+use super::replica::Gradients;
+use super::report::Report;
 use super::state::Progress;
 use super::sums::Sums;
 use super::time_budget::TimeBudget;
@@ -24,20 +19,12 @@ use super::validation::{Score, Validation};
 use crate::model::checkpoint::{Checkpoint, TrainingSummary};
 use crate::model::tensor_file::Named;
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    Finished,
-    /// Stopped by the flag; the state file has everything to go on.
-    Interrupted,
-}
-
 /// So often the weights are taken back before a run is given up.
 const MAX_ROLLBACKS: u64 = 4;
 
-struct Trainer {
+/// A run: its weights, how far it is, and what it writes.
+pub struct Trainer {
     outputs: Outputs,
-    validation_interval: Duration,
     /// With the number of updates at its beginning.
     budget: Option<(TimeBudget, u64)>,
     watch: Watch,
@@ -50,111 +37,89 @@ struct Trainer {
     validation: Validation,
     journal: Journal,
     sums: Sums,
-    bar: ProgressBar,
-}
-
-/// Trains until the planned updates or minutes are done, validation no longer improves, or
-/// `interrupted` is set.
-///
-/// # Errors
-/// Files that cannot be read or written, a state that does not fit, or training that diverges again
-/// and again.
-pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome> {
-    keep_freed_memory();
-    // Replicas are the parallelism; helpers of libtorch's own would spin beside them.
-    tch::set_num_threads(1);
-    let adapting = matches!(start, Start::Adapt(..));
-    let fine_tuning = adapting || matches!(start, Start::FineTune(..));
-    let (progress, optimiser, origin) = begin(&run, start)?;
-    let config = progress.config.clone();
-    let shape = (config.batch_clips, config.clip_samples());
-    let replicas: Vec<Replica> = (0..run.replicas.min(config.batch_clips))
-        .map(|_| {
-            Replica::start(
-                &config,
-                adapting.then_some(&origin),
-                run.opinion.as_ref().map(Opinion::share),
-                run.device,
-            )
-        })
-        .collect();
-    let validation = Validation::new(&run.validation, &config, run.device);
-    let material = Arc::new(run.training);
-    let mut loader = Loader::start(
-        material,
-        config.seed,
-        progress.updates,
-        shape,
-        run.loader_threads,
-        run.device,
-    );
-    let mut trainer = Trainer {
-        journal: Journal::open(&run.out, progress.updates)?,
-        bar: progress_bar(&progress),
-        outputs: Outputs::new(run.out, run.resumable),
-        validation_interval: run.validation_interval,
-        budget: TimeBudget::new(config.minutes, progress.running_seconds)
-            .map(|budget| (budget, progress.updates)),
-        watch: Watch::default(),
-        last_good: optimiser.copy(),
-        origin,
-        progress,
-        optimiser,
-        validation,
-        sums: Sums::start(),
-    };
-    if fine_tuning {
-        // What training does not improve must not replace what there was.
-        trainer.validate()?;
-    }
-    while trainer.progress.updates < trainer.progress.config.updates {
-        if interrupted.load(Ordering::Relaxed) {
-            trainer.bar.abandon();
-            trainer.outputs.finish(interrupted)?;
-            trainer.progress.running_seconds += trainer.sums.since.elapsed().as_secs_f64();
-            trainer
-                .outputs
-                .save_state(&trainer.progress, &trainer.optimiser, &trainer.origin)?;
-            return Ok(Outcome::Interrupted);
-        }
-        let batch = loader
-            .next()
-            .context("a loading thread has stopped; the message above says why")?;
-        let gradients = compute(&replicas, batch, &trainer.optimiser)?;
-        trainer.update(&gradients)?;
-        let due = trainer.sums.since.elapsed() >= trainer.validation_interval;
-        if due || trainer.progress.updates >= trainer.progress.config.updates {
-            trainer.validate()?;
-            if trainer.progress.has_stalled() {
-                log::info!(
-                    "stopping early: {} validations without a better one since update {}",
-                    trainer.progress.stale_validations,
-                    trainer.progress.best_update
-                );
-                break;
-            }
-        }
-    }
-    trainer.bar.finish();
-    trainer.outputs.finish(interrupted)?;
-    Ok(Outcome::Finished)
-}
-
-fn compute(replicas: &[Replica], batch: Batch, optimiser: &Optimiser) -> Result<Gradients> {
-    let parts = batch.split(replicas.len());
-    let clips: Vec<i64> = parts.iter().map(Batch::clips).collect();
-    for (replica, part) in replicas.iter().zip(parts) {
-        replica.begin(part, &optimiser.weights, optimiser.updates)?;
-    }
-    let mut results = Vec::with_capacity(replicas.len());
-    for (replica, clips) in replicas.iter().zip(clips) {
-        results.push((clips, replica.finish()?));
-    }
-    tch::no_grad(|| replica::average(results)).context("no replica was started")
+    report: Report,
 }
 
 impl Trainer {
-    fn update(&mut self, gradients: &Gradients) -> Result<()> {
+    /// Goes on from `progress`.
+    pub fn new(
+        outputs: Outputs,
+        journal: Journal,
+        validation: Validation,
+        progress: Progress,
+        optimiser: Optimiser,
+        origin: Named,
+    ) -> Self {
+        let budget = TimeBudget::new(progress.config.minutes, progress.running_seconds);
+        Self {
+            outputs,
+            budget: budget.map(|budget| (budget, progress.updates)),
+            watch: Watch::default(),
+            last_good: optimiser.copy(),
+            origin,
+            report: Report::new(&progress),
+            progress,
+            optimiser,
+            validation,
+            journal,
+            sums: Sums::start(),
+        }
+    }
+
+    /// The weights as they are, which the next gradients are for.
+    pub fn optimiser(&self) -> &Optimiser {
+        &self.optimiser
+    }
+
+    /// Whether all planned updates are made.
+    pub fn is_done(&self) -> bool {
+        self.progress.updates >= self.progress.config.updates
+    }
+
+    /// Time since the last validation, or the start.
+    pub fn since_validation(&self) -> Duration {
+        self.sums.since.elapsed()
+    }
+
+    /// Whether validations have long not improved; says so if they have not.
+    pub fn has_stalled(&self) -> bool {
+        let stalled = self.progress.has_stalled();
+        if stalled {
+            log::info!(
+                "stopping early: {} validations without a better one since update {}",
+                self.progress.stale_validations,
+                self.progress.best_update
+            );
+        }
+        stalled
+    }
+
+    /// Writes what is needed to go on.
+    ///
+    /// # Errors
+    /// Names the file that could not be written.
+    pub fn interrupt(&mut self, interrupted: &AtomicBool) -> Result<()> {
+        self.report.interrupted();
+        self.outputs.finish(interrupted)?;
+        self.progress.running_seconds += self.sums.since.elapsed().as_secs_f64();
+        self.outputs
+            .save_state(&self.progress, &self.optimiser, &self.origin)
+    }
+
+    /// Writes the weights.
+    ///
+    /// # Errors
+    /// Names the file that could not be written.
+    pub fn finish(mut self, interrupted: &AtomicBool) -> Result<()> {
+        self.report.finished();
+        self.outputs.finish(interrupted)
+    }
+
+    /// One step by `gradients`, or back to the last validation where training has diverged.
+    ///
+    /// # Errors
+    /// Training diverges again and again.
+    pub fn update(&mut self, gradients: &Gradients) -> Result<()> {
         let config = &self.progress.config;
         let norm = self.optimiser.step(&gradients.gradients, config);
         let seconds = config.batch_clips as f64 * config.clip_samples() as f64
@@ -167,7 +132,6 @@ impl Trainer {
         if let Some((budget, begun_at)) = &self.budget {
             let updates = self.progress.updates;
             self.progress.config.updates = budget.planned_updates(updates, updates - begun_at);
-            self.bar.set_length(self.progress.config.updates);
         }
         if !gradients.loss.is_finite() || !norm.is_finite() {
             return Ok(());
@@ -177,16 +141,7 @@ impl Trainer {
         self.sums.sdr_db += gradients.sdr_db;
         self.sums.norm += norm;
         self.sums.audio_seconds += seconds;
-        self.bar.set_position(self.progress.updates);
-        if self.progress.updates.is_multiple_of(10) {
-            let updates = self.sums.updates;
-            self.bar.set_message(format!(
-                "loss {:.4} SDR {:.1} dB, {:.0} audio-s/s",
-                self.sums.loss / updates,
-                self.sums.sdr_db / updates,
-                self.sums.audio_rate(),
-            ));
-        }
+        self.report.updated(&self.progress, &self.sums);
         Ok(())
     }
 
@@ -226,11 +181,15 @@ impl Trainer {
              learning rate ({:e} at its peak)",
             config.learning_rate
         );
-        self.bar.suspend(|| log::warn!("{message}"));
+        self.report.warn(&message);
         Ok(())
     }
 
-    fn validate(&mut self) -> Result<()> {
+    /// Judges the weights, keeps them where they are better, and writes down how far the run is.
+    ///
+    /// # Errors
+    /// Training diverges again and again.
+    pub fn validate(&mut self) -> Result<()> {
         let sums = std::mem::replace(&mut self.sums, Sums::start());
         let audio_seconds_per_second = sums.audio_rate();
         self.progress.running_seconds += sums.since.elapsed().as_secs_f64();
@@ -262,33 +221,16 @@ impl Trainer {
             validation_stoi: score.stoi,
             input_stoi: score.input_stoi,
         };
-        // Before the first update there is nothing to say of training.
-        let training = match self.progress.updates {
-            0 => String::new(),
-            _ => format!("loss {:.4}, ", entry.training_loss),
-        };
-        self.bar.suspend(|| {
-            log::info!(
-                "update {}: {training}validation {:.4}, SI-SDR {:.2} dB (input {:.2}), STOI {:.3} ({:.3}), \
-                 {:.0} audio-s/s",
-                entry.update,
-                entry.validation_loss,
-                entry.validation_si_sdr_db,
-                entry.input_si_sdr_db,
-                entry.validation_stoi,
-                entry.input_stoi,
-                entry.audio_seconds_per_second,
-            );
-        });
+        self.report.validated(&entry);
         let kept = self.journal.add(entry);
         let kept = kept.and_then(|()| {
             self.outputs
                 .save_state(&self.progress, &self.optimiser, &self.origin)
         });
         if let Err(error) = kept {
-            let message =
-                format!("{error:#}; training goes on, and the next validation tries again");
-            self.bar.suspend(|| log::warn!("{message}"));
+            self.report.warn(&format!(
+                "{error:#}; training goes on, and the next validation tries again"
+            ));
         }
         self.sums = Sums::start();
         Ok(())
@@ -323,15 +265,6 @@ fn go_part_way(before: &Named, trained: &mut Named, way: f64) {
             *tensor = tch::no_grad(|| start.lerp(tensor, way));
         }
     }
-}
-
-fn progress_bar(progress: &Progress) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed_precise}, {eta} left]")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(progress.config.updates)
-        .with_style(style)
-        .with_position(progress.updates)
 }
 
 #[cfg(test)]
