@@ -25,10 +25,10 @@ GRADE_WEIGHT = {'A': 1.0, 'B': 0.7, 'C': 0.15}
 # nothing to anyone else. Voices of games and lessons are few, but near their microphones, in words of their own:
 # with these factors they are a third of what is drawn, and Common Voice is another.
 SHARE_FACTOR = {'package': 9.0, 'gcompris': 4.0, 'cv': 0.5, 'other': 0.7}
-# What rings, calls or shouts is harder to tell from a voice than rain: drawn 1.7 times as often.
+# What rings, calls or shouts is harder to tell from a voice than rain: drawn more often.
 HARD_NOISE = {'animal_nature', 'human_nonspeech', 'sfx_misc', 'crowd_babble', 'door',
               'esc10-001 - Dog bark', 'esc10-004 - Baby cry', 'esc10-006 - Person sneeze', 'esc10-009 - Rooster'}
-HARD_KINDS = ('animals', 'birds', 'dogs', 'people', 'places')  # what labels of recordings end in
+HARD_KINDS = ('animals', 'babies', 'birds', 'crowd', 'dogs', 'people', 'places')  # what labels of recordings end in
 HARD_NOISE_FACTOR = 2.4
 MIN_SPEAKER_SNR_DB = 24
 MIN_BANDWIDTH_HZ = 3000   # below: radio recordings with nothing to learn from

@@ -90,14 +90,21 @@ def by_prefix(name, end='_'):
     return lambda folder, files: ((path, f'{name}-{os.path.basename(path).split(end)[0]}') for path in files)
 
 
+def rows(name):
+    with open(os.path.join(os.path.dirname(__file__), name), encoding='utf-8', newline='') as f:
+        yield from csv.reader(f, delimiter='\t', quoting=csv.QUOTE_NONE)
+
+
 def chosen():
-    """Labels by source, of the recordings that chosen_noise.tsv lists."""
-    listed = collections.defaultdict(dict)
-    with open(os.path.join(os.path.dirname(__file__), 'chosen_noise.tsv'), encoding='utf-8') as f:
-        for source, label, path in csv.reader(f, delimiter='\t', quoting=csv.QUOTE_NONE):
-            listed[source][path] = f'{source}-{label}'
-    return {source: (lambda folder, files, labels=labels: ((path, labels[path]) for path in files if path in labels))
-            for source, labels in listed.items()}
+    """Sources of games, aircraft, programs and data sets, of which a list names the recordings: those whose licences
+    allow it, without voices, alarms and beeps."""
+    labels = collections.defaultdict(dict)
+    for source, label, path in rows('chosen_noise.tsv'):
+        labels[source][path] = f'{source}-{label}'
+    for source, repository, commit, _ in rows('chosen_sources.tsv'):
+        def label(folder, files, labels=labels[source]):
+            return ((path, labels[path]) for path in files if path in labels)
+        yield source, repository, commit, sorted(labels[source]), label
 
 
 # Name, repository, commit, paths in it, (path, label) of its files, licence.
@@ -217,106 +224,7 @@ NOISES = [
      ['donateacry_corpus_cleaned_and_updated_data'], by_folder('donateacry', 1)),  # ODbL: babies' cries, by telephone
 ]
 
-# Of games, aircraft and programs a list names the recordings: those whose licences allow it, without voices, alarms and beeps.
-CHOSEN = chosen()
-NOISES += [
-    ('727', 'FGMEMBERS/727-200', 'f2fd36099fb71fa6c08e6cbee54f70aaab6d9285', ['Sounds'], CHOSEN['727']),  # GPL-2
-    ('747', 'FGMEMBERS/747-400', '887ff4746c373e7167e664457200165fb6dfaa22', ['Sounds'], CHOSEN['747']),  # GPL-2
-    ('a320', 'legoboyvdlp/A320-family', 'bc7a88d140c3fd5ee71d5e6acbc79e1262def158', ['Sounds'], CHOSEN['a320']),  # GPL-2
-    ('alarmclock', 'jtgsystems/modern-alarm-clock', '552ffc6f2ae65a0933ff983a0ba15db07488be67',
-     ['public/sfx'], CHOSEN['alarmclock']),  # CC0, its docs/soundscape-assets.md
-    ('ambengine', 'hsbakshi/ambient-engine', '52201daba8ea2ea4b703d6ec9eb04c6781013197',
-     ['packages/web/public/assets'], CHOSEN['ambengine']),  # public domain and CC-BY, its ATTRIBUTION.md
-    ('atr72', 'FGMEMBERS/ATR72', '8ad22e6490293b90660bc442cfd110860d18d61a', ['Sounds'], CHOSEN['atr72']),  # GPL-3
-    ('b25', 'FGMEMBERS/B-25', '56d608dee3626de5c4272974e06bd1889b1da2ea', ['Sounds'], CHOSEN['b25']),  # GPL-2
-    ('birdguess', 'isensee-bastian/bird-guess', '12f58a47360653b972b99960d0a09df2cbc84f92',
-     ['public/assets/birds'], CHOSEN['birdguess']),  # CC-BY, CC-BY-SA and CC0, its src/birds.json
-    ('bridgecommand', 'bridgecommand/bc', '527f26b3482bf8c1ea4fc3ff336179ef922cd3ce',
-     ['bin'], CHOSEN['bridgecommand']),  # GPL-2
-    ('brtrains', 'BRTrains/BRTrains2', 'd4142e53d18214826720fd61276419cbfb95cfd2', ['sfx'], CHOSEN['brtrains']),  # GPL-2
-    ('c182', 'HHS81/c182s', '1359d63393c7fc9145953b081d151d93627e791a', ['Sounds'], CHOSEN['c182']),  # GPL-2
-    ('ccsounds', 'Fris0uman/CDDA-Soundpacks', '88586bb600eae4b053a8928bddbd5371d0b1ecc6',
-     ['sound/CC-Sounds'], CHOSEN['ccsounds']),  # CC0 and CC-BY, its credits.md
-    ('cdogs', 'cxong/cdogs-sdl', 'bb7e16ce765610d705f7c3e190ddcd4a81f3b371',
-     ['sounds'], CHOSEN['cdogs']),  # CC0 and CC-BY, its sounds/**/*.txt
-    ('ch53e', 'FGMEMBERS/ch53e', '494b69e88245db752c6d9494dc8ae33a6e3414e8', ['Sounds'], CHOSEN['ch53e']),  # GPL-2
-    ('coswara', 'therealmanraj/coswara', 'b64ac3cb002ee049dd1c5f55b01476255d5b786c',
-     ['Extracted_data/20200413'], CHOSEN['coswara']),  # CC-BY-4.0: Coswara, LEAP Lab, IISc, 2021; coughs and breath only
-    ('createmod', 'Creators-of-Create/Create', '1935b790dd7d91df080bdad26ae05f1b10a1afc6',
-     ['src/main/resources/assets/create/sounds'], CHOSEN['createmod']),  # MIT
-    ('crj200', 'FGMEMBERS/CRJ200', '4ae57306711bb54757b7c0767b53edc2b5e6bc46', ['Sounds'], CHOSEN['crj200']),  # GPL-2
-    ('da42', 'FGMEMBERS/Diamond-Da42', 'e698a26d51e71b20f34548879bea080156454b99', ['Sounds'], CHOSEN['da42']),  # GPL-2
-    ('dc3', 'FGMEMBERS/Douglas-Dc3', 'ba1072891af6a16066578f11c880ce115cff07d0', ['Sounds'], CHOSEN['dc3']),  # GPL-2
-    ('dhc6', 'FGMEMBERS/dhc6', 'ed826b950acfe9aed737808f24ddb26a4f9a8c78', ['Sounds'], CHOSEN['dhc6']),  # GPL-2
-    ('doggy', 'gheja/doggy-daycare', 'fac5bb86373a346f37b48517798c86970bf41402',
-     ['src/assets/sounds'], CHOSEN['doggy']),  # CC0, CC-BY, MIT, its licenses.md
-    ('dsurround', 'OreCruncher/DynamicSurroundings', '93040490bef8591a99c25aa154098a97ab271edd',
-     ['src/main/resources/assets/dsurround/sounds/ambient'], CHOSEN['dsurround']),  # CC0 and CC-BY-3.0, its CREDITS.md
-    ('emogator', 'fredbuhl/EmoGator', '51eeca515a95f168ab73391cd9e7c975ab964429',
-     ['data/mp3'], CHOSEN['emogator']),  # Apache-2.0: Buhl, 2023; laughter, sighs, sobs, without held vowels
-    ('extra500', 'FGMEMBERS/extra500', '7e4dfb31b24ededdcb08ab567b09496ef1e330ab', ['Sounds'], CHOSEN['extra500']),  # GPL-2
-    ('gcomprisgtk', 'gcompris/GCompris-gtk', '8146552bcecbbbc44ad16024dd22edc595093173',
-     ['src/explore_farm_animals-activity/resources', 'src/memory-activity/resources'], CHOSEN['gcomprisgtk']),  # GPL-3
-    ('guiproject', 'DrunkenToast/gui-project', '52d6f58b32c44ef118428c1ef801785a8981fea4',
-     ['sounds'], CHOSEN['guiproject']),  # CC0 and CC-BY, its sounds/sound_licensing_blanket.md
-    ('kitchen20', 'marc-moreaux/kitchen20', '8bc9544507e8c3477eb8fcd3a6c841b661121220',
-     ['audio'], CHOSEN['kitchen20']),  # Apache-2.0; what was recorded for it, not what is from Freesound or YouTube
-    ('livekit', 'livekit/agents', '9554db32093aca15e7e85afa10f2e59519d924e9',
-     ['livekit-agents/livekit/agents/resources'], CHOSEN['livekit']),  # CC-BY, its LICENSE there
-    ('maad', 'scikit-maad/scikit-maad', 'a726add0f86b70a7c59f2a1b4ba5978f7ca8fdf1', ['data'], CHOSEN['maad']),  # BSD-3
-    ('maxaudio', 'IBM/MAX-Audio-Classifier', '3c308abcb04e1523e668ebaf76ca55898cd97d28',
-     ['samples'], CHOSEN['maxaudio']),  # CC0 and CC-BY, its samples/README.md
-    ('md11', 'Octal450/MD-11', '36cad1ff54d9c7462c681f71fe5819f771e6c9ae', ['Sounds'], CHOSEN['md11']),  # GPL-2
-    ('md80', 'Octal450/MD-80', '875f6a6702e323b2e3e1bbbd38f717fd8f0b4008', ['Sounds'], CHOSEN['md80']),  # GPL-2
-    ('mobsmc', 'kay27/MineClone5', 'b679fd8a13b52d73e6720d5ecde50ee3ec1367a5',
-     ['mods/ENTITIES/mobs_mc/sounds'], CHOSEN['mobsmc']),  # CC0, CC-BY-3.0, MIT, its LICENSE-media.md
-    ('mtambience', 'minetest-mirrors/ambience', '07ce39066bb5e4deb52d518d7fdf64a2733e6afc',
-     ['sounds'], CHOSEN['mtambience']),  # CC0, CC-BY-3.0, public domain
-    ('mtsounds', 'RedundantC/wis_part1', '9c9adecf2f77b899e7929a3f4a82700d416cb4e4',
-     ['mods/sounds/sounds'], CHOSEN['mtsounds']),  # CC0, CC-BY, CC-BY-SA, its mods/sounds/sources.md
-    ('noisekun', 'mateusfg7/Noisekun', 'd32024c67aba7c0577e1609944af00b9df1b7775',
-     ['.github/assets/sounds'], CHOSEN['noisekun']),  # CC0, CC-BY
-    ('noisemaker', 'starx/Noise-Maker', '6fd622d3de3608f8a759e35f51823f77e4ff1576',
-     ['tracks'], CHOSEN['noisemaker']),  # Pixabay licence, its README.md
-    ('openclonk', 'openclonk/openclonk', 'db975b4a887883f4413d1ce3181f303d83ee0ab5',
-     ['planet'], CHOSEN['openclonk']),  # CC-BY-3.0 and CC0, its planet/Sound.ocg/authors.txt
-    ('opendungeons', 'OpenDungeons/OpenDungeons', 'c83d4496b361f522a094cc8218199b2da1d4264c',
-     ['sounds'], CHOSEN['opendungeons']),  # CC0, CC-BY-3.0, CC-BY-SA-3.0, its CREDITS
-    ('openhv', 'OpenHV/OpenHV', 'd507035349b05a774baedbdebd2e60abb6c57895',
-     ['mods/hv/bits/audio'], CHOSEN['openhv']),  # CC0, CC-BY-3.0, CC-BY-4.0, public domain, its mods/hv/bits/audio
-    ('openrct2', 'OpenRCT2/OpenSoundEffects', '0918c4828d47d7bf6c8ce5ff10523651f7e3e60d',
-     ['openrct2.sound', 'openrct2.audio.additional'], CHOSEN['openrct2']),  # CC-BY-4.0
-    ('opensfx', 'OpenTTD/OpenSFX', '71892caa2db3f87e7c16aabf26f32c4c7ae7dca2', ['src'], CHOSEN['opensfx']),  # CC-BY-SA-3.0
-    ('opensoundscape', 'kitzeslab/opensoundscape', '8b582152c91df6f1d4387b23e1ca849be70f4cea',
-     ['tests/audio', 'opensoundscape/sample_data'], CHOSEN['opensoundscape']),  # MIT
-    ('pa28', 'FGMEMBERS/PA28-Warrior', '45da73306a386fe992aa19699543fecf0d58f5c2', ['Sounds'], CHOSEN['pa28']),  # GPL-2
-    ('penguinmod', 'PenguinMod/PenguinMod-ObjectLibraries', 'b541350dfac488aefff29b2777df3b1a115b8923',
-     ['files/sounds'], CHOSEN['penguinmod']),  # public domain and MIT, its CONTRIBUTING.md
-    ('petz', 'runsy/petz', '48a3df7e3f5263f45761ef60b8c117f582efe6b5',
-     ['petz/sounds'], CHOSEN['petz']),  # CC0 and CC-BY, its petz/sounds/LICENSE.MD
-    ('poseidon', 'shfujiwara1002/v0-poseidon', 'f4ae73b476c769d7de81f89ce4391eea6cc1066e',
-     ['remotion/public/audio/cc0-sfx'], CHOSEN['poseidon']),  # CC0, its remotion/public/audio/ASSETS.md
-    ('rigsofrods', 'RigsOfRods/rigs-of-rods', 'd4625a821fca520c7cc3692c8013cd0352a916f2',
-     ['resources/sounds'], CHOSEN['rigsofrods']),  # GPL-3
-    ('scbackground', 'chaeyoung-lee/wids_tutorial', '7d028e7211c846244903eb59664087f1fb3e4c07',
-     ['data/_background_noise_'], CHOSEN['scbackground']),  # CC-BY-4.0: Speech Commands, Warden, 2018
-    ('snap', 'jmoenig/Snap', '4fac5a32fff9fbf2e689cee3ce2467faffb47513', ['Sounds'], CHOSEN['snap']),  # AGPL-3 and, from Scratch, CC-BY-SA
-    ('soundmonster', 'jonjonsson/SoundMonster', '7e07f0580aa5e40e7205b6be378787854a61f4e7',
-     ['Attribution license', 'Public domain'], CHOSEN['soundmonster']),  # CC0, CC-BY-4.0, CC-BY-3.0, its README.md
-    ('ss13', 'soapstain22/GS13', '9fc5c5fc730e16b463d6eb4a2a651534e3bb8c94', ['sound'], CHOSEN['ss13']),  # CC-BY-SA-3.0
-    ('station14', 'starfort-station/station-14', '40b72db962eaf9f1743a9cd0cd38fd1ce6c58a16',
-     ['Resources/Audio'], CHOSEN['station14']),  # CC0, CC-BY, CC-BY-SA, by its attributions
-    ('tu134', 'FGMEMBERS/Tu-134', '89c70241bacbcffd8ed4a488c669571b2d07a102', ['Sounds'], CHOSEN['tu134']),  # GPL-2
-    ('twilionoise', 'jtmuller5/twilio-ambient-noise', '23b4013df25d6220ab755b46319977582d6c45aa',
-     ['src/assets'], CHOSEN['twilionoise']),  # Pixabay licence, its README.md
-    ('warfork', 'TeamForbiddenLLC/warfork-free-soundpacks', '8005f47869cbac20608f1d606621e4b8fcdec574',
-     ['cc0/sounds'], CHOSEN['warfork']),  # CC0, its README.md
-    ('wbwwb', 'ncase/wbwwb', '7c68c7e44e66b5be95ebd07d22391de707090397',
-     ['sounds'], CHOSEN['wbwwb']),  # CC0 and CC-BY, its README.md
-    ('yak40', 'FGMEMBERS/yak-40', '11be71f0d79c3179a4b061ffdea38d026aad84b4', ['Sounds'], CHOSEN['yak40']),  # GPL-3
-    ('yellowstone', 'rosuH/YSL', 'dac74a3801005a64ebf218def8c8b39e7d1d7eb2',
-     ['.'], CHOSEN['yellowstone']),  # public domain (National Park Service), its README.md
-]
+NOISES += chosen()
 
 
 def fetch(repository, commit, paths, folder):
