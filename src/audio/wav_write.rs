@@ -2,10 +2,11 @@
 //!
 //! Samples beyond full scale are limited to it in integer formats, never wrapped, and counted;
 //! float samples are stored as they are. A pipe cannot be rewound to fill in the length, so its
-//! header says 0xFFFFFFFF, "until the end".
+//! header says 0xFFFFFFFF, "until the end". So does that of a file of 4 GiB and more, and a chunk
+//! `ds64` tells the length (RF64, EBU Tech 3306).
 
 use std::fs::File;
-use std::io::{BufWriter, Cursor, Write};
+use std::io::{BufWriter, Cursor, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -21,7 +22,7 @@ const MAX_DATA_BYTES: u64 = u32::MAX as u64 - 4096;
 /// A WAV file or stream being written.
 pub struct WavWriter {
     sink: Sink,
-    format: SampleFormat,
+    spec: Spec,
     data_bytes: u64,
     clipped: u64,
 }
@@ -31,20 +32,38 @@ enum Sink {
         writer: hound::WavWriter<BufWriter<File>>,
         pending: PendingFile,
     },
-    Pipe(BufWriter<Box<dyn Write>>),
+    /// What hound has no header for: a pipe, or a file of 4 GiB and more.
+    Stream {
+        stream: BufWriter<Box<dyn Write>>,
+        long_file: Option<PendingFile>,
+    },
 }
 
 impl WavWriter {
     /// Starts the file `path` with the rate, channels and sample format of `spec`.
     ///
     /// # Errors
-    /// A folder that cannot be written to; a length that WAV cannot hold.
+    /// A folder that cannot be written to.
     pub fn create(path: &Path, spec: &Spec) -> Result<WavWriter> {
-        let frames = spec.frames.unwrap_or(0);
-        ensure_fits(frames * spec.channels as u64 * sample_bytes(spec.sample_format))?;
+        match told_bytes(spec) {
+            Some(data_bytes) if data_bytes > MAX_DATA_BYTES => {
+                WavWriter::create_long(path, spec, data_bytes)
+            }
+            _ => {
+                let pending = PendingFile::new(path)?;
+                let writer =
+                    hound::WavWriter::new(BufWriter::new(pending.handle()?), wav_spec(spec))?;
+                Ok(WavWriter::new(Sink::File { writer, pending }, spec))
+            }
+        }
+    }
+
+    fn create_long(path: &Path, spec: &Spec, data_bytes: u64) -> Result<WavWriter> {
         let pending = PendingFile::new(path)?;
-        let writer = hound::WavWriter::new(BufWriter::new(pending.handle()?), wav_spec(spec))?;
-        Ok(WavWriter::new(Sink::File { writer, pending }, spec))
+        let mut stream = BufWriter::new(Box::new(pending.handle()?) as Box<dyn Write>);
+        stream.write_all(&long_header(spec, data_bytes))?;
+        let long_file = Some(pending);
+        Ok(WavWriter::new(Sink::Stream { stream, long_file }, spec))
     }
 
     /// Starts a WAV stream, such as standard output.
@@ -54,13 +73,14 @@ impl WavWriter {
     pub fn stream(stream: Box<dyn Write>, spec: &Spec) -> Result<WavWriter> {
         let mut stream = BufWriter::new(stream);
         stream.write_all(&wav_spec(spec).into_header_for_infinite_file())?;
-        Ok(WavWriter::new(Sink::Pipe(stream), spec))
+        let long_file = None;
+        Ok(WavWriter::new(Sink::Stream { stream, long_file }, spec))
     }
 
     fn new(sink: Sink, spec: &Spec) -> WavWriter {
         WavWriter {
             sink,
-            format: spec.sample_format,
+            spec: *spec,
             data_bytes: 0,
             clipped: 0,
         }
@@ -69,10 +89,10 @@ impl WavWriter {
     /// Writes frames: one slice per channel, all of one length, full scale at 1.0.
     ///
     /// # Errors
-    /// Disk full, pipe closed, or more than a WAV file can hold.
+    /// Disk full, pipe closed, or more than a WAV file can hold of a recording whose length was not known.
     pub fn write(&mut self, planar: &[Vec<f32>]) -> Result<()> {
         let frames = planar.first().map_or(0, Vec::len);
-        self.data_bytes += (frames * planar.len()) as u64 * sample_bytes(self.format);
+        self.data_bytes += (frames * planar.len()) as u64 * sample_bytes(self.spec.sample_format);
         if matches!(self.sink, Sink::File { .. }) {
             ensure_fits(self.data_bytes)?;
         }
@@ -85,17 +105,17 @@ impl WavWriter {
     }
 
     fn write_sample(&mut self, sample: f32) -> Result<()> {
-        match self.format {
+        match self.spec.sample_format {
             SampleFormat::Float32 => match &mut self.sink {
                 Sink::File { writer, .. } => writer.write_sample(sample)?,
-                Sink::Pipe(stream) => sample.write(stream, 32)?,
+                Sink::Stream { stream, .. } => sample.write(stream, 32)?,
             },
             SampleFormat::Int { bits } => {
                 let quantised = quantise(sample, bits);
                 self.clipped += u64::from(sample.abs() > 1.0);
                 match &mut self.sink {
                     Sink::File { writer, .. } => writer.write_sample(quantised)?,
-                    Sink::Pipe(stream) => quantised.write(stream, bits)?,
+                    Sink::Stream { stream, .. } => quantised.write(stream, bits)?,
                 }
             }
         }
@@ -118,9 +138,19 @@ impl WavWriter {
                 writer.finalize()?;
                 Ok(Some(pending))
             }
-            Sink::Pipe(mut stream) => {
+            Sink::Stream {
+                mut stream,
+                long_file,
+            } => {
                 stream.flush()?;
-                Ok(None)
+                if let Some(pending) = &long_file {
+                    // It may have been shorter than it said.
+                    let header = long_header(&self.spec, self.data_bytes);
+                    let mut file = pending.handle()?;
+                    file.rewind()?;
+                    file.write_all(&header)?;
+                }
+                Ok(long_file)
             }
         }
     }
@@ -155,6 +185,16 @@ fn quantise(sample: f32, bits: u16) -> i32 {
         .clamp(-full_scale, full_scale - 1.0) as i32
 }
 
+/// Bytes of all samples, where the length is known.
+fn told_bytes(spec: &Spec) -> Option<u64> {
+    spec.frames
+        .map(|frames| frames.saturating_mul(frame_bytes(spec)))
+}
+
+fn frame_bytes(spec: &Spec) -> u64 {
+    spec.channels as u64 * sample_bytes(spec.sample_format)
+}
+
 fn sample_bytes(format: SampleFormat) -> u64 {
     match format {
         SampleFormat::Int { bits } => u64::from(bits / 8),
@@ -165,9 +205,33 @@ fn sample_bytes(format: SampleFormat) -> u64 {
 fn ensure_fits(data_bytes: u64) -> Result<()> {
     ensure!(
         data_bytes <= MAX_DATA_BYTES,
-        "the output would exceed the 4 GiB that a WAV file can hold; split the recording"
+        "the output would exceed the 4 GiB that a WAV file of unknown length can hold; split the recording"
     );
     Ok(())
+}
+
+/// The header of an RF64 file: sizes of 64 bits in front of what hound says of the format.
+fn long_header(spec: &Spec, data_bytes: u64) -> Vec<u8> {
+    const DS64_BYTES: u32 = 28;
+    let short = wav_spec(spec).into_header_for_infinite_file();
+    let (riff, format) = short.split_at(b"RIFF....WAVE".len());
+    let header_bytes = (riff.len() + 8 + DS64_BYTES as usize + format.len()) as u64;
+    let frames = data_bytes / frame_bytes(spec);
+    let mut header = b"RF64".to_vec();
+    header.extend(&riff[4..]);
+    header.extend(b"ds64");
+    header.extend(DS64_BYTES.to_le_bytes());
+    for size in [
+        (header_bytes - 8).saturating_add(data_bytes),
+        data_bytes,
+        frames,
+    ] {
+        header.extend(size.to_le_bytes());
+    }
+    // No sizes of other chunks.
+    header.extend(0u32.to_le_bytes());
+    header.extend(format);
+    header
 }
 
 fn wav_spec(spec: &Spec) -> hound::WavSpec {
@@ -186,6 +250,7 @@ fn wav_spec(spec: &Spec) -> hound::WavSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::decode::Reader;
 
     #[test]
     fn quantising_rounds_and_never_wraps() {
@@ -200,14 +265,42 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_wav_file_can_hold_is_refused_at_once() {
+    fn a_long_files_header_is_rf64_and_read_back() {
         let folder = tempfile::tempdir().unwrap();
-        let spec = Spec {
+        let path = folder.path().join("long.wav");
+        let spec = |frames| Spec {
             rate_hz: 48_000,
             channels: 2,
-            sample_format: SampleFormat::Float32,
-            frames: Some(600_000_000),
+            sample_format: SampleFormat::Int { bits: 24 },
+            frames: Some(frames),
         };
-        assert!(WavWriter::create(&folder.path().join("a.wav"), &spec).is_err());
+        let mut writer = WavWriter::create_long(&path, &spec(4), 24).unwrap();
+        writer
+            .write(&[vec![0.5, -0.5, 0.0], vec![0.25; 3]])
+            .unwrap();
+        let file = writer.finish().unwrap().unwrap();
+        file.commit(false).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(bytes.starts_with(b"RF64\xff\xff\xff\xffWAVEds64"));
+        let told = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        assert_eq!(
+            [told(20), told(28), told(36)],
+            [bytes.len() as u64 - 8, 18, 3]
+        );
+
+        let mut reader = Reader::open(&path).unwrap();
+        assert_eq!(reader.spec().frames, Some(3));
+        let mut frames = Vec::new();
+        assert_eq!(reader.read(&mut frames, 10).unwrap(), 3);
+        assert_eq!(frames, [vec![0.5, -0.5, 0.0], vec![0.25; 3]]);
+
+        let four_gib = WavWriter::create(&path, &spec(1 << 30)).unwrap();
+        assert!(matches!(
+            four_gib.sink,
+            Sink::Stream {
+                long_file: Some(_),
+                ..
+            }
+        ));
     }
 }
