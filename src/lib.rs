@@ -150,6 +150,7 @@ pub mod plot;
 pub mod service;
 pub mod terminal;
 pub mod training;
+pub mod user_folders;
 pub mod virtual_mic;
 
 /// The one sample rate inside the program, in Hz; files and devices are resampled at the edges.

@@ -1,15 +1,22 @@
-//! The one terminal that log messages and moving lines share.
+//! The one terminal that log messages and moving lines share, and which may be closed at any time.
 
+use std::io::IsTerminal;
 use std::sync::LazyLock;
 
+use env_logger::Logger;
 use indicatif::MultiProgress;
-use indicatif_log_bridge::LogWrapper;
+use log::{Log, Metadata, Record};
 
 static LINES: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// The moving lines at the terminal's end.
 pub fn lines() -> &'static MultiProgress {
     &LINES
+}
+
+/// Whether standard error is a terminal, and still open.
+pub fn is_there() -> bool {
+    std::io::stderr().is_terminal()
 }
 
 /// Sends log messages to standard error, above the moving lines. `RUST_LOG` chooses them.
@@ -21,7 +28,31 @@ pub fn init_log() {
     .build();
     let level = logger.filter();
     // It fails only where there is a logger already, and then that one serves.
-    if LogWrapper::new(lines().clone(), logger).try_init().is_ok() {
+    if log::set_boxed_logger(Box::new(AboveLines(logger))).is_ok() {
         log::set_max_level(level);
+    }
+}
+
+struct AboveLines(Logger);
+
+impl Log for AboveLines {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record) {
+        if !self.0.matches(record) {
+            return;
+        }
+        // On a terminal that has been closed, moving the lines away panics.
+        if is_there() {
+            LINES.suspend(|| self.0.log(record));
+        } else {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
     }
 }

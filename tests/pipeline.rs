@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use denoised::pipeline::{
-    DeviceChoice, DeviceErrorKind, Direction, Mode, ModelLoader, PipelineHandle, Settings, Sound,
-    State, StreamEvent, StreamEventKind,
+    Corruption, DeviceChoice, DeviceErrorKind, Direction, Mode, ModelLoader, PipelineHandle,
+    Settings, Sound, State, StreamEvent, StreamEventKind,
 };
 
 #[path = "common/card.rs"]
@@ -205,13 +205,49 @@ fn the_model_rests_while_nobody_listens() {
 }
 
 #[test]
+fn a_second_channel_that_comes_later_has_its_noise() {
+    let card = SharedCard::new();
+    card.lock().channels = 2;
+    let sound = Sound {
+        mode: Mode::Corrupt,
+        ..Sound::default()
+    };
+    let settings = Settings {
+        sound,
+        ..Settings::default()
+    };
+    let mut bench = Bench::start_on(card, settings.clone());
+    let offsets = [0.1, 0.2];
+    let noises = offsets.map(|offset| -> Corruption {
+        Box::new(move |frame: &mut [f32]| frame.iter_mut().for_each(|x| *x += offset))
+    });
+    bench.pipeline.set_corruption(noises.into());
+    bench.run(20);
+    let stereo = Settings {
+        stereo: true,
+        ..settings
+    };
+    bench.pipeline.apply(stereo).unwrap();
+    let played = bench.run(100);
+    // A tenth of a second holds whole periods of the tone.
+    let end = &played[played.len() - 9600..];
+    for (channel, offset) in offsets.into_iter().enumerate() {
+        let mean = end.iter().skip(channel).step_by(2).sum::<f32>() / 4800.0;
+        assert!((mean - offset).abs() < 0.01, "{mean}");
+    }
+}
+
+#[test]
 fn the_default_device_is_followed() {
     let mut bench = Bench::start(Settings::default());
-    bench.card.lock().default = "headset".into();
-    bench.wait_until("both opened again", |bench| {
-        bench.run(1);
-        bench.card.lock().opened.len() == 4
-    });
+    // Before the first one appears there is none, as where a sound server starts late.
+    for (n, default) in ["built-in", "headset"].into_iter().enumerate() {
+        bench.card.lock().default = Some(default.into());
+        bench.wait_until("both opened again", |bench| {
+            bench.run(1);
+            bench.card.lock().opened.len() == 4 + 2 * n
+        });
+    }
 }
 
 #[test]

@@ -234,6 +234,26 @@ fn a_session_with_the_daemon() {
 }
 
 #[test]
+fn a_recording_that_could_not_start_does_so_after_a_reload() {
+    let home = Home::new();
+    home.configure("");
+    let daemon = home.start();
+    home.configure("record = \"stick/clean.wav\"\n");
+    for _ in 0..2 {
+        home.say("reload")
+            .fails(1, &["but for the recording", "stick/clean.wav"]);
+    }
+    fs::create_dir(home.path("stick")).unwrap();
+    home.say("reload").ok();
+    home.until("recording", |status| {
+        status["recording"]["seconds"].as_f64() > Some(0.0)
+    });
+    home.say("stop").ok();
+    daemon.join().unwrap().unwrap();
+    assert!(home.path("stick/clean.wav").exists());
+}
+
+#[test]
 fn abuse_of_the_socket_reaches_nobody_else() {
     let home = Home::new();
     home.configure("");

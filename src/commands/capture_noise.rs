@@ -17,6 +17,7 @@ use crate::dataset::record::record;
 use crate::dataset::room::Room;
 use crate::devices::CpalBackend;
 use crate::model::{Model, locate};
+use crate::pending_file::PendingFile;
 use crate::pipeline::DeviceChoice;
 
 /// Record the noise of a room, and say whether it is good to adapt to.
@@ -48,13 +49,15 @@ const SHORT_SECONDS: f64 = 20.0;
 /// Runs the command; the exit code is 1 if there is nothing in the recording.
 ///
 /// # Errors
-/// A device that cannot be opened or stalls, and a file that cannot be written.
+/// A device that cannot be opened or delivers nothing, and a file that cannot be written.
 pub fn run(args: Args) -> Result<ExitCode> {
     let output = args.output.display();
     ensure!(
         args.force || !args.output.exists(),
         "{output} exists: choose another --output, or --force to replace it"
     );
+    // Known before the recording, not after it.
+    drop(PendingFile::new(&args.output)?);
     let model = Model::load(&locate::chosen(args.model.as_deref())?, Device::Cpu)?;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
@@ -92,6 +95,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         channels: 1,
         sample_format: SampleFormat::Int { bits: 24 },
         frames: Some(recording.samples.len() as u64),
+        channel_mask: None,
     };
     let mut writer = WavWriter::create(&args.output, &spec)?;
     writer.write(&[recording.samples])?;

@@ -24,3 +24,17 @@ pub mod stop;
 pub mod train;
 mod training_run;
 mod workers;
+
+use std::process::ExitCode;
+
+use crate::service::control::{Client, Request, folder};
+
+/// Has the running daemon do something, and prints what it says about it.
+///
+/// # Errors
+/// None runs, or it was not done.
+fn demand(request: &Request) -> anyhow::Result<ExitCode> {
+    let said = Client::connect(&folder::socket_to_ask())?.demand(request)?;
+    println!("{said}");
+    Ok(ExitCode::SUCCESS)
+}

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use super::demand;
 use crate::pipeline::Mode;
-use crate::service::control::{Client, Request, folder};
+use crate::service::control::Request;
 
 /// Change what the running daemon does to the sound, until the next reload.
 #[derive(clap::Args, Debug)]
@@ -17,7 +18,5 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     let request = Request::Mode { mode: args.mode };
-    let said = Client::connect(&folder::socket_to_ask())?.demand(&request)?;
-    println!("{said}");
-    Ok(ExitCode::SUCCESS)
+    demand(&request)
 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::service::control::{Client, Request, folder};
+use super::demand;
+use crate::service::control::Request;
 
 /// Let the running daemon read its configuration file again, without a gap in the sound.
 ///
@@ -14,7 +15,5 @@ pub struct Args {}
 
 /// Runs the command.
 pub fn run(_args: Args) -> Result<ExitCode> {
-    let said = Client::connect(&folder::socket_to_ask())?.demand(&Request::Reload)?;
-    println!("{said}");
-    Ok(ExitCode::SUCCESS)
+    demand(&Request::Reload)
 }

@@ -1,11 +1,10 @@
 //! `denoised run`.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::devices::{CpalBackend, realtime};
+use crate::devices::{CpalBackend, callback_thread};
 use crate::service::config::Flags;
 use crate::service::control::folder;
 use crate::service::daemon::{self, Platform};
@@ -17,7 +16,7 @@ use crate::terminal;
 /// microphone, and can be recorded. Each setting comes from the command line, else from its
 /// DENOISED_… variable, else from the configuration file, else it is the default. `denoised status`
 /// shows what happens, `denoised mode`, `set` and `reload` (or SIGHUP) change it, `denoised stop`,
-/// SIGTERM or Ctrl-C end it.
+/// SIGTERM, Ctrl-C or closing the terminal end it.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 stopped as asked, 1 error, 2 bad command line or \
@@ -32,11 +31,9 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     let platform = Platform {
         backend: Box::new(CpalBackend::new()),
-        realtime: Box::new(realtime::promote_current_thread),
+        realtime: Box::new(callback_thread::keep_current_thread_promoted),
         folder: folder::own()?,
-        terminal: std::io::stderr()
-            .is_terminal()
-            .then(|| terminal::lines().clone()),
+        terminal: terminal::is_there().then(|| terminal::lines().clone()),
     };
     daemon::run(args.settings, platform)?;
     Ok(ExitCode::SUCCESS)

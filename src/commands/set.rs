@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::service::control::{Client, Key, Request, folder};
+use super::demand;
+use crate::service::control::{Key, Request};
 
 /// Change a setting of the running daemon, until the next reload.
 #[derive(clap::Args, Debug)]
@@ -22,7 +23,5 @@ pub fn run(args: Args) -> Result<ExitCode> {
         key: args.key,
         value: args.value,
     };
-    let said = Client::connect(&folder::socket_to_ask())?.demand(&request)?;
-    println!("{said}");
-    Ok(ExitCode::SUCCESS)
+    demand(&request)
 }

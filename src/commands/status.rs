@@ -1,11 +1,11 @@
 //! `denoised status`.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::service::control::{Client, folder};
 use crate::service::meter::Meter;
@@ -30,10 +30,20 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let meter = draw.then(|| Meter::new(terminal::lines()));
     loop {
         let status = client.status()?;
-        match &meter {
-            Some(meter) => meter.show(&status),
-            None if args.json => println!("{}", serde_json::to_string(&status)?),
-            None => println!("{status}"),
+        let shown = match &meter {
+            Some(meter) => {
+                meter.show(&status);
+                Ok(())
+            }
+            None if args.json => {
+                writeln!(std::io::stdout(), "{}", serde_json::to_string(&status)?)
+            }
+            None => writeln!(std::io::stdout(), "{status}"),
+        };
+        match shown {
+            // Whoever was reading has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+            shown => shown.context("cannot write to standard output")?,
         }
         if !args.watch {
             return Ok(ExitCode::SUCCESS);

@@ -13,8 +13,8 @@ pub struct Args {}
 /// Runs the command.
 pub fn run(_args: Args) -> Result<ExitCode> {
     let mut client = Client::connect(&folder::socket_to_ask())?;
-    client.demand(&Request::Stop)?;
+    let said = client.demand(&Request::Stop);
     client.wait_for_end()?;
-    println!("stopped");
+    println!("{}", said?);
     Ok(ExitCode::SUCCESS)
 }

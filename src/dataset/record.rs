@@ -23,7 +23,7 @@ pub struct Recording {
     pub device: String,
 }
 
-/// Records `length`, or until `stop`; `progress` is told the time that is there.
+/// Records `length`, or until `stop` or the device stalls; `progress` is told the time that is there.
 ///
 /// # Errors
 /// The device cannot be opened, or delivers nothing.
@@ -54,11 +54,15 @@ pub fn record(
                 log::warn!("{}: {error}", stream.device.id);
             }
         }
-        ensure!(
-            drain.state().since_callback().min(begun.elapsed()) < STALLED,
-            "{} has stalled; check that it is plugged in and not suspended",
-            stream.device.id
-        );
+        if drain.state().since_callback().min(begun.elapsed()) >= STALLED {
+            let stalled = "has stalled; check that it is plugged in and not suspended";
+            ensure!(!samples.is_empty(), "{} {stalled}", stream.device.id);
+            log::warn!(
+                "{} {stalled}; what there is of the recording is kept",
+                stream.device.id
+            );
+            break;
+        }
         progress(Duration::from_secs_f64(
             samples.len() as f64 / f64::from(stream.rate_hz),
         ));

@@ -4,8 +4,9 @@
 //! its turn late, and then sound is lost however quick the worker is. Asking for the priority may
 //! block, so the callback only says which thread it is, and another thread does the rest. It asks
 //! again and again, because a thread that once ran too long has lost the priority: PulseAudio's
-//! does when a stream is closed.
+//! does when a stream is closed. So does the worker when the machine is overloaded.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
@@ -20,6 +21,22 @@ const UNKNOWN: i32 = 0;
 const GONE: i32 = -1;
 /// How long a lost priority may be missed.
 const RENEW_EVERY: Duration = Duration::from_secs(2);
+
+thread_local! {
+    static KEPT: RefCell<Option<CallbackThread>> = const { RefCell::new(None) };
+}
+
+/// Gives the calling thread real-time priority, and again whenever it has lost it, for as long as it lives.
+///
+/// # Errors
+/// As [`realtime::promote_current_thread`].
+pub fn keep_current_thread_promoted() -> anyhow::Result<()> {
+    realtime::promote_current_thread()?;
+    let mut thread = CallbackThread::new()?;
+    thread.promote();
+    KEPT.set(Some(thread));
+    Ok(())
+}
 
 /// Held by a callback, which calls [`CallbackThread::promote`].
 pub struct CallbackThread {

@@ -10,7 +10,7 @@
 
 mod backend;
 mod callback;
-mod callback_thread;
+pub mod callback_thread;
 mod choice;
 mod deadline;
 mod error;

@@ -1,7 +1,7 @@
 //! Opens cpal streams that move samples between a device and a queue.
 //!
 //! The callbacks convert in place or through a buffer made beforehand and use the queue's own
-//! wait-free ends: they never block, lock, allocate or log. Only where a server [asks early](Found::asks_early), on a
+//! lock-free ends: they never block, lock, allocate or log. Only where a server [asks early](Found::asks_early), on a
 //! thread of ours, playback waits for samples that are late.
 
 use std::sync::Arc;

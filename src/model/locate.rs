@@ -41,8 +41,7 @@ pub fn chosen(chosen: Option<&Path>) -> Result<PathBuf> {
     let Some(chosen) = chosen else {
         return default_path();
     };
-    let bare = chosen.components().count() == 1 && chosen.extension().is_none();
-    if !bare || chosen.exists() {
+    if !may_be_name(chosen) || chosen.exists() {
         return Ok(chosen.to_path_buf());
     }
     let name = chosen.to_string_lossy();
@@ -58,6 +57,11 @@ pub fn chosen(chosen: Option<&Path>) -> Result<PathBuf> {
             names.join(", ")
         )
     })
+}
+
+/// Whether this may be the name of installed weights instead of a file.
+pub fn may_be_name(chosen: &Path) -> bool {
+    chosen.components().count() == 1 && chosen.extension().is_none()
 }
 
 /// Installed weights by their name.

@@ -132,15 +132,19 @@ impl PipelineHandle {
             let paths = (settings.record.clone(), settings.record_raw.clone());
             (paths, settings.record_max_bytes, settings.stereo)
         };
+        let mut finished = Ok(());
         let recordings_change = recordings(&old) != recordings(&settings);
-        let finished = if recordings_change {
-            control.stop_recordings(&self.worker)
-        } else {
-            Ok(())
-        };
+        // Those that have failed are tried again.
+        let restart = recordings_change || control.has_failed_recordings();
+        if restart {
+            let stopped = control.stop_recordings(&self.worker);
+            if recordings_change {
+                finished = stopped;
+            }
+        }
         self.worker.send(Command::Tuning(tuning(&settings)));
         let _ = self.orders.send(Order::Devices(Box::new(settings)));
-        if recordings_change {
+        if restart {
             control.start_recordings(&self.worker)?;
         }
         finished
@@ -254,6 +258,16 @@ impl Control {
             worker.send(Command::RecordRaw(Some(feed)));
         }
         Ok(())
+    }
+
+    /// Whether a recording is wanted that could not be started or has ended with an error.
+    fn has_failed_recordings(&self) -> bool {
+        let fails = |path: &Option<PathBuf>, recorder: &Option<Recorder>| {
+            let works = |recorder: &Recorder| recorder.status().error.is_none();
+            path.is_some() && !recorder.as_ref().is_some_and(works)
+        };
+        fails(&self.settings.record, &self.record)
+            || fails(&self.settings.record_raw, &self.record_raw)
     }
 
     fn stop_recordings(&mut self, worker: &WorkerLink) -> Result<()> {

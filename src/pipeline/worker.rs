@@ -63,6 +63,8 @@ pub struct Worker {
     tuning: Tuning,
     step: Step,
     lanes: Vec<Lane>,
+    /// For lanes that there may be later.
+    spare_corruption: Vec<Corruption>,
     frames: Vec<Vec<f32>>,
     capture: Option<Capture>,
     playback: Option<Playback>,
@@ -100,6 +102,7 @@ impl Worker {
             tuning,
             step,
             lanes,
+            spare_corruption: Vec::new(),
             frames: frames(step),
             capture: None,
             playback: None,
@@ -160,12 +163,7 @@ impl Worker {
                 self.set_queue();
             }
             Command::Tuning(tuning) => self.tune(tuning),
-            Command::Corruption(corruption) => {
-                let mut corruption = corruption.into_iter();
-                for lane in &mut self.lanes {
-                    lane.set_corruption(corruption.next());
-                }
-            }
+            Command::Corruption(corruption) => self.set_corruption(corruption),
             Command::RecordRaw(feed) => self.record_raw = feed,
             Command::Record(feed) => self.record = feed,
             Command::Listeners(listeners) => self.listeners = listeners,
@@ -180,9 +178,9 @@ impl Worker {
             self.step.lanes = tuning.lanes;
             let step = self.step;
             let old = std::mem::replace(&mut self.lanes, lanes(&self.models, &tuning));
-            for (lane, old) in self.lanes.iter_mut().zip(old) {
-                lane.set_corruption(old.into_corruption());
-            }
+            let spare = std::mem::take(&mut self.spare_corruption);
+            let used = old.into_iter().filter_map(Lane::into_corruption);
+            self.set_corruption(used.chain(spare).collect());
             self.frames = frames(step);
             self.capture = self.capture.take().map(|capture| capture.with_step(step));
             self.playback = self
@@ -194,6 +192,14 @@ impl Worker {
             lane.set_idle_after(tuning.idle_after);
         }
         self.set_queue();
+    }
+
+    fn set_corruption(&mut self, corruption: Vec<Corruption>) {
+        let mut corruption = corruption.into_iter();
+        for lane in &mut self.lanes {
+            lane.set_corruption(corruption.next());
+        }
+        self.spare_corruption = corruption.collect();
     }
 
     fn set_queue(&mut self) {

@@ -18,6 +18,7 @@ use tch::Device;
 use super::config::{self, Flags, Settings};
 use super::control::folder::Claim;
 use super::control::{Key, Reply, Request, Server};
+use super::hangup::Terminal;
 use super::meter::Meter;
 use super::metrics;
 use super::notify::Notifier;
@@ -51,6 +52,7 @@ pub struct Platform {
 pub fn run(flags: Flags, platform: Platform) -> Result<()> {
     let settings = config::resolve(&flags)?.settings;
     let claim = Claim::new(&platform.folder)?;
+    let terminal = Terminal::of_start();
     let signals = signals().context("cannot receive signals")?;
     let model = model_path(&settings)?;
     let mut notifier = Notifier::new();
@@ -83,21 +85,19 @@ pub fn run(flags: Flags, platform: Platform) -> Result<()> {
             .every()
             .map_or(every, |watchdog| every.min(watchdog)),
     );
-    loop {
+    let stopped_by = loop {
         select! {
             recv(signals) -> signal => match signal {
-                Ok(SIGHUP) => match daemon.reload() {
+                Ok(SIGHUP) if !terminal.is_closed() => match daemon.reload() {
                     Ok(said) => log::info!("{said}"),
                     Err(error) => log::error!("{error:#}"),
                 },
-                _ => break,
+                _ => break None,
             },
             recv(calls) -> call => if let Ok(call) = call {
-                let stop = call.request == Request::Stop;
-                // A client that has left needs no reply.
-                let _ = call.reply.send(daemon.answer(call.request));
-                if stop {
-                    break;
+                match daemon.answer(&call.request) {
+                    Some(reply) => call.reply(reply),
+                    None => break Some(call),
                 }
             },
             recv(clock) -> _ => {
@@ -108,11 +108,27 @@ pub fn run(flags: Flags, platform: Platform) -> Result<()> {
                 }
             },
         }
-    }
+    };
     drop(meter);
     notifier.stopping();
     log::info!("stopping");
-    daemon.pipeline.stop()
+    let stopped = daemon.pipeline.stop();
+    let Some(client) = stopped_by else {
+        return stopped;
+    };
+    if let Err(error) = &stopped {
+        log::error!("{error:#}");
+    }
+    client.reply_and_wait(reply(stopped.map(|()| "stopped".into())));
+    // The daemon has ended as asked: nothing is to restart it.
+    Ok(())
+}
+
+fn reply(done: Result<String>) -> Reply {
+    match done {
+        Ok(said) => Reply::Done(said),
+        Err(error) => Reply::Error(format!("{error:#}")),
+    }
 }
 
 struct Daemon {
@@ -130,18 +146,15 @@ impl Daemon {
         Status::new(self.model.clone(), self.pipeline.snapshot())
     }
 
-    fn answer(&mut self, request: Request) -> Reply {
-        let done = match request {
-            Request::Status => return Reply::Status(Box::new(self.status())),
-            Request::Mode { mode } => self.change_mode(mode),
-            Request::Set { key, value } => self.set(key, &value),
-            Request::Reload => self.reload(),
-            Request::Stop => Ok("stopping".into()),
-        };
-        match done {
-            Ok(said) => Reply::Done(said),
-            Err(error) => Reply::Error(format!("{error:#}")),
-        }
+    /// Does what is asked for; nothing to [`Request::Stop`], which is answered once it is done.
+    fn answer(&mut self, request: &Request) -> Option<Reply> {
+        Some(match request {
+            Request::Status => Reply::Status(Box::new(self.status())),
+            Request::Mode { mode } => reply(self.change_mode(*mode)),
+            Request::Set { key, value } => reply(self.set(*key, value)),
+            Request::Reload => reply(self.reload()),
+            Request::Stop => return None,
+        })
     }
 
     fn change_mode(&mut self, mode: Mode) -> Result<String> {

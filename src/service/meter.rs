@@ -3,6 +3,7 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::status::Status;
+use crate::terminal;
 
 /// Quietest level that shows, in dBFS.
 const FLOOR_DBFS: f32 = -60.0;
@@ -25,8 +26,11 @@ impl Meter {
         }
     }
 
-    /// Shows the state.
+    /// Shows the state, while the terminal is open.
     pub fn show(&self, status: &Status) {
+        if !terminal::is_there() {
+            return;
+        }
         for (line, text) in self.lines.iter().zip(lines(status)) {
             line.set_message(text);
             line.tick();

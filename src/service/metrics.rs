@@ -63,7 +63,7 @@ fn answer(mut client: TcpStream, calls: &Sender<Call>) -> io::Result<()> {
     }
     let mut words = request.split(|&byte| byte == b' ');
     let (status, body) = match (words.next(), words.next()) {
-        (Some(b"GET"), Some(b"/metrics")) => match Call::make(Request::Status, calls) {
+        (Some(b"GET"), Some(b"/metrics")) => match Call::make(Request::Status, calls).reply {
             Reply::Status(status) => ("200 OK", text(&status)),
             _ => ("503 Service Unavailable", String::new()),
         },

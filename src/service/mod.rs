@@ -2,12 +2,14 @@
 //!
 //! [`daemon`] is the middle: one thread owns the pipeline and serves signals, the [`control`]
 //! socket and the clock, one after the other. [`config`] says what it should do, [`status`] what
-//! it does; [`metrics`], [`meter`] and [`notify`] show that to Prometheus, people and systemd.
+//! it does; [`metrics`], [`meter`] and [`notify`] show that to Prometheus, people and systemd; [`hangup`]
+//! notices when their terminal is closed.
 
 mod bounded;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod hangup;
 pub mod meter;
 mod metrics;
 mod notify;

@@ -1,11 +1,13 @@
 //! The systemd units that ship with the program, with this executable in them.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::pending_file::PendingFile;
+use crate::user_folders;
 
 /// Name of the unit, in both scopes.
 const NAME: &str = "denoised.service";
@@ -31,15 +33,9 @@ impl Scope {
 
     /// Where the unit goes.
     fn path(self) -> Result<PathBuf> {
-        let absolute = |name| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
         let folder = match self {
             Scope::System => PathBuf::from("/etc/systemd/system"),
-            Scope::User => absolute("XDG_CONFIG_HOME")
-                .or_else(|| Some(absolute("HOME")?.join(".config")))
+            Scope::User => user_folders::configurations()
                 .context("HOME is not set, so there is no place for the unit")?
                 .join("systemd/user"),
         };
@@ -87,6 +83,9 @@ impl Scope {
 pub fn install(scope: Scope) -> Result<PathBuf> {
     scope.require()?;
     let executable = std::env::current_exe().context("cannot find the own executable")?;
+    if scope == Scope::System {
+        ensure_open_to_all(&executable)?;
+    }
     let path = scope.path()?;
     let unit = PendingFile::new(&path)?;
     std::fs::write(unit.path(), unit_for(scope, &executable)?)
@@ -94,10 +93,31 @@ pub fn install(scope: Scope) -> Result<PathBuf> {
     unit.commit(true)?;
     scope.control(&["daemon-reload"])?;
     scope.control(&["enable", NAME])?;
-    scope
-        .control(&["restart", NAME])
-        .context("the unit is installed, but does not start; see `denoised service status`")?;
+    scope.control(&["restart", NAME]).with_context(|| {
+        let system = if scope == Scope::System {
+            " --system"
+        } else {
+            ""
+        };
+        format!("the unit is installed, but does not start; see `denoised service status{system}`")
+    })?;
     Ok(path)
+}
+
+/// The system's unit runs as a user of its own, who must reach the program and what lies beside it.
+fn ensure_open_to_all(executable: &Path) -> Result<()> {
+    for folder in executable.ancestors().skip(1) {
+        let mode = folder.metadata().map(|found| found.permissions().mode());
+        if mode.is_ok_and(|mode| mode & 0o001 == 0) {
+            bail!(
+                "{}: the service's user may not enter this folder: move the folder of denoised \
+                 (with .libtorch and models) to where all users may, such as /opt, and install \
+                 the service from there",
+                folder.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Stops and disables the daemon and removes the unit; says whether there was one.
@@ -148,6 +168,19 @@ fn unit_for(scope: Scope, executable: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_systems_unit_needs_a_program_that_all_can_reach() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(folder.path(), permissions).unwrap();
+            ensure_open_to_all(&folder.path().join("denoised"))
+        };
+        assert!(open(0o755).is_ok());
+        let error = open(0o750).unwrap_err().to_string();
+        assert!(error.starts_with(&folder.path().display().to_string()));
+    }
 
     #[test]
     fn units_run_this_executable_wherever_it_is() {

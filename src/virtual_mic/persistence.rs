@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::modules;
 use crate::devices::pulse::Survey;
 use crate::pending_file::PendingFile;
+use crate::user_folders;
 
 /// The start script of a user replaces this one, so it has to include it.
 const SYSTEM_SCRIPT: &str = "/etc/pulse/default.pa";
@@ -26,8 +27,7 @@ pub enum Server {
 impl Server {
     /// Which one it is that speaks PulseAudio's protocol.
     pub fn of(survey: &Survey) -> Self {
-        let name = survey.server.server_name.as_deref().unwrap_or_default();
-        if name.to_string_lossy().contains("PipeWire") {
+        if survey.is_pipewire() {
             Self::PipeWire
         } else {
             Self::PulseAudio
@@ -35,18 +35,13 @@ impl Server {
     }
 
     fn path(self) -> Result<PathBuf> {
-        let absolute = |name| {
-            let path = std::env::var_os(name).map(PathBuf::from);
-            path.filter(|path| path.is_absolute())
-        };
-        let home = absolute("HOME").map(|home| home.join(".config"));
         let (folder, file) = match self {
             Self::PipeWire => (
-                absolute("XDG_CONFIG_HOME").or(home),
+                user_folders::configurations(),
                 "pipewire/pipewire-pulse.conf.d/denoised.conf",
             ),
             // Its start script is the one file that PulseAudio looks for below HOME alone.
-            Self::PulseAudio => (home, "pulse/default.pa"),
+            Self::PulseAudio => (user_folders::default_configurations(), "pulse/default.pa"),
         };
         let folder = folder
             .context("HOME is not set, so there is no place for the virtual microphone's file")?;

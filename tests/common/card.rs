@@ -60,7 +60,7 @@ pub struct Card {
     pub playback: Option<PlaybackSide>,
     pub events: Option<Sender<StreamEvent>>,
     pub opened: Vec<(Direction, DeviceChoice)>,
-    pub default: String,
+    pub default: Option<String>,
 }
 
 #[derive(Clone)]
@@ -76,7 +76,7 @@ impl SharedCard {
             playback: None,
             events: None,
             opened: Vec::new(),
-            default: "built-in".into(),
+            default: None,
         })))
     }
 
@@ -140,7 +140,7 @@ impl Backend for SharedCard {
     }
 
     fn default_device(&mut self, _: Direction) -> Result<Option<String>, DeviceError> {
-        Ok(Some(self.lock().default.clone()))
+        Ok(self.lock().default.clone())
     }
 
     fn open_input(

@@ -162,10 +162,7 @@ impl Keeper {
             let direction = side.direction;
             // A server that does not answer shows in the stream, too.
             if let Ok(Some(default)) = self.backend.default_device(direction)
-                && self.sides[n]
-                    .default
-                    .as_ref()
-                    .is_some_and(|old| *old != default)
+                && self.sides[n].default.as_ref() != Some(&default)
             {
                 log::info!("{direction}: the default device is now {default}");
                 self.send(direction, Event::Wanted);

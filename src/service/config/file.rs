@@ -8,10 +8,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapError};
-use clap::{Command, ValueHint};
+use clap::{Arg, Command, ValueHint};
 use toml::{Spanned, Value};
 
 use super::flags;
+use crate::model::locate;
+use crate::user_folders;
 
 /// One `key = value` of the file, its value as it would be written on the command line.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,14 +26,7 @@ pub struct Entry {
 
 /// `denoised/config.toml` in the user's folder for configurations, if there is such a folder.
 pub fn default_path() -> Option<PathBuf> {
-    let absolute = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_CONFIG_HOME")
-        .or_else(|| Some(absolute("HOME")?.join(".config")))
-        .map(|folder| folder.join("denoised/config.toml"))
+    user_folders::configurations().map(|folder| folder.join("denoised/config.toml"))
 }
 
 /// Reads a file. That it does not exist is a mistake only if the user named it.
@@ -99,11 +94,15 @@ fn entry(parser: &mut Command, key: &str, value: &Value, file: &Path) -> Result<
     let argument = parser
         .get_arguments()
         .find(|argument| argument.get_long() == Some(key));
-    let is_path = argument.is_some_and(|known| known.get_value_hint() == ValueHint::FilePath);
-    let value = if is_path {
-        anchored(&value, file)
-    } else {
-        value.into()
+    let value = match argument.map(Arg::get_value_hint) {
+        Some(ValueHint::FilePath) => anchored(&value, file),
+        // Weights, which may be a name.
+        Some(ValueHint::AnyPath) => {
+            let path = anchored(&value, file);
+            let is_name = locate::may_be_name(Path::new(&value)) && !Path::new(&path).exists();
+            if is_name { value.into() } else { path }
+        }
+        _ => value.into(),
     };
     let mut flag = OsString::from(format!("--{key}="));
     flag.push(&value);
@@ -176,10 +175,24 @@ mod tests {
     #[test]
     fn paths_start_at_the_file() {
         let entries = parse(
-            "record = \"a.wav\"\nmodel = \"/m\"",
+            "record = \"a.wav\"\nmodel = \"m.safetensors\"",
             Path::new("/etc/d.toml"),
         );
         let values: Vec<_> = entries.unwrap().into_iter().map(|e| e.value).collect();
-        assert_eq!(values, ["/m", "/etc/a.wav"]);
+        assert_eq!(values, ["/etc/m.safetensors", "/etc/a.wav"]);
+    }
+
+    #[test]
+    fn names_of_weights_stay_names_unless_there_is_such_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("d.toml");
+        let model = || {
+            let entries = parse("model = \"light\"", &file).unwrap();
+            entries[0].value.clone()
+        };
+        assert_eq!(model(), "light");
+        let own = folder.path().join("light");
+        std::fs::write(&own, "").unwrap();
+        assert_eq!(model(), own);
     }
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::ValueHint::FilePath;
+use clap::ValueHint::{AnyPath, FilePath};
 
 use crate::arguments;
 use crate::corruption::live::LiveOptions;
@@ -54,12 +54,12 @@ pub struct Settings {
     pub corrupt: LiveOptions,
 
     /// Weights to clean with: a file, or what `denoised models` lists [default: denoised]
-    #[arg(long, value_name = "NAME|FILE", env = "DENOISED_MODEL", value_hint = FilePath)]
+    #[arg(long, value_name = "NAME|FILE", env = "DENOISED_MODEL", value_hint = AnyPath)]
     pub model: Option<PathBuf>,
 
     /// Weights of a lighter model, for when the machine is too busy for the other one [default: light, if both delay
     /// the sound alike]
-    #[arg(long, value_name = "NAME|FILE", env = "DENOISED_LIGHT_MODEL", value_hint = FilePath)]
+    #[arg(long, value_name = "NAME|FILE", env = "DENOISED_LIGHT_MODEL", value_hint = AnyPath)]
     pub light_model: Option<PathBuf>,
 
     /// Lower noise by this much at most, in dB, or off for no limit

@@ -25,7 +25,7 @@ pub struct AlreadyRunning(pub String);
 /// # Errors
 /// There is no session.
 pub fn own() -> Result<PathBuf> {
-    // systemd separates several folders by colons; the units in systemd/ ask for one.
+    // systemd separates several folders by colons; the system unit in systemd/ asks for one.
     env::var_os("RUNTIME_DIRECTORY")
         .map(PathBuf::from)
         .or_else(in_session)

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::folder::Claim;
 use super::protocol::{MAX_REQUEST_BYTES, Reply, Request};
@@ -20,21 +20,48 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the daemon may take for an answer; loading another model is the slowest.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long a daemon that ends waits until its last reply is written.
+const LAST_WORD_WITHIN: Duration = Duration::from_secs(1);
+
 /// A request, and where its reply goes.
 #[derive(Debug)]
 pub struct Call {
     pub request: Request,
-    pub reply: Sender<Reply>,
+    replies: Sender<Reply>,
+}
+
+/// What the daemon said. It may wait until this is dropped.
+pub struct Answer {
+    pub reply: Reply,
+    _replies: Receiver<Reply>,
 }
 
 impl Call {
     /// Puts a request to the daemon's main thread and waits for what it says.
-    pub fn make(request: Request, calls: &Sender<Call>) -> Reply {
-        let (reply, answer) = bounded(1);
-        let sent = calls.send_timeout(Call { request, reply }, ANSWER_WITHIN);
-        sent.ok()
+    pub fn make(request: Request, calls: &Sender<Call>) -> Answer {
+        let (replies, answer) = bounded(0);
+        let sent = calls.send_timeout(Call { request, replies }, ANSWER_WITHIN);
+        let reply = sent
+            .ok()
             .and_then(|()| answer.recv_timeout(ANSWER_WITHIN).ok())
-            .unwrap_or_else(|| Reply::Error("the daemon does not answer".into()))
+            .unwrap_or_else(|| Reply::Error("the daemon does not answer".into()));
+        Answer {
+            reply,
+            _replies: answer,
+        }
+    }
+
+    /// Answers.
+    pub fn reply(&self, reply: Reply) {
+        // A client that has left needs no reply.
+        let _ = self.replies.send_timeout(reply, LAST_WORD_WITHIN);
+    }
+
+    /// Answers and waits until the [`Answer`] has been passed on, for a process that ends then.
+    pub fn reply_and_wait(&self, reply: Reply) {
+        self.reply(reply.clone());
+        // Nobody takes a second one; what ends this is that the other end goes.
+        self.reply(reply);
     }
 }
 
@@ -133,11 +160,10 @@ fn converse(client: &mut UnixStream, calls: &Sender<Call>) -> io::Result<()> {
             }
             Err(error) => return Err(error),
         };
-        let reply = match serde_json::from_slice(&line) {
-            Ok(request) => Call::make(request, calls),
-            Err(error) => Reply::Error(format!("not a request: {error}")),
-        };
-        say(client, &reply)?;
+        match serde_json::from_slice(&line) {
+            Ok(request) => say(client, &Call::make(request, calls).reply)?,
+            Err(error) => say(client, &Reply::Error(format!("not a request: {error}")))?,
+        }
     }
 }
 
