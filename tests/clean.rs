@@ -58,6 +58,22 @@ fn no_attenuation_or_no_mix_gives_the_input_back_exactly() {
 }
 
 #[test]
+fn the_channels_of_a_surround_file_stay_where_they_belong() {
+    const MASK: std::ops::Range<usize> = 40..44;
+    let quad = [0x33, 0, 0, 0];
+    let shell = Shell::new();
+    let input = shell.wav("quad.wav", int(16, 16_000, 4));
+    let mut bytes = fs::read(&input).unwrap();
+    bytes[MASK].copy_from_slice(&quad);
+    fs::write(&input, bytes).unwrap();
+    shell.clean("quad.wav").ok();
+    let file = fs::read(shell.path("quad.denoised.wav")).unwrap();
+    assert_eq!(file[MASK], quad);
+    let stream = shell.clean("quad.wav -o -").ok().out;
+    assert_eq!(stream[MASK], quad);
+}
+
+#[test]
 fn cleaning_does_change_the_sound() {
     let shell = Shell::new();
     let input = shell.speech("a.wav");

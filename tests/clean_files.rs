@@ -61,6 +61,9 @@ fn existing_outputs_stay_without_force_and_inputs_always() {
     shell
         .clean("a.wav -o ./ --force")
         .fails_saying(&["would overwrite the input"]);
+    shell
+        .clean("a.wav -o b.wav --reference b.wav --force")
+        .fails_saying(&["would overwrite the input b.wav"]);
     assert!(fs::read(&input).unwrap() == original);
 }
 
@@ -97,13 +100,17 @@ fn bad_files_are_named_and_the_others_go_on() {
         .unwrap()
         .finalize()
         .unwrap();
+    let mut tagged = fs::read(shell.path("silent.wav")).unwrap();
+    tagged.extend(b"LIST\x04\0\0\0INFO");
+    tagged[4] += 12;
+    fs::write(shell.path("tagged.wav"), tagged).unwrap();
     let flac =
         fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/burst.flac")).unwrap();
     fs::write(shell.path("cut.flac"), &flac[..flac.len() * 2 / 3]).unwrap();
     let before = shell.files();
 
     let said = shell
-        .clean("empty.wav text.mp3 header.wav truncated.wav zerorate.wav nan.wav silent.wav cut.flac missing.wav good.wav --jobs 2")
+        .clean("empty.wav text.mp3 header.wav truncated.wav zerorate.wav nan.wav silent.wav tagged.wav cut.flac missing.wav good.wav --jobs 2")
         .fails_saying(&[
             "empty.wav: the file is empty",
             "text.mp3: not audio in a known format",
@@ -112,10 +119,11 @@ fn bad_files_are_named_and_the_others_go_on() {
             "zerorate.wav: a sample rate of 0 Hz",
             "nan.wav: frame 0 of channel 1 is not a finite number",
             "silent.wav: holds no audio",
+            "tagged.wav: holds no audio",
             "cut.flac: truncated",
             "missing.wav: no such file",
         ]);
-    assert_eq!(said.err.lines().count(), 9, "{}", said.err);
+    assert_eq!(said.err.lines().count(), 10, "{}", said.err);
     assert!(
         said.text()
             .starts_with("good.wav -> good.denoised.wav: level"),
@@ -153,7 +161,9 @@ fn stdin_to_stdout_is_wav_of_open_length() {
         .unwrap();
     for size in [None, Some(0u32), Some(u32::MAX)] {
         if let Some(size) = size {
-            stream[data + 4..data + 8].copy_from_slice(&size.to_le_bytes());
+            for at in [4, data + 4] {
+                stream[at..at + 4].copy_from_slice(&size.to_le_bytes());
+            }
         }
         let said = shell.clean_with_stdin("-", &stream).ok();
         assert_eq!(said.err, "");

@@ -1,97 +1,9 @@
 //! `denoised corrupt`, run as a user runs it.
 
-use std::f32::consts::TAU;
-use std::path::{Path, PathBuf};
+#[path = "common/bench.rs"]
+mod bench;
 
-use assert_cmd::Command;
-use tempfile::TempDir;
-
-/// A folder with a clean recording, a folder of noise and one of voices.
-struct Bench(TempDir);
-
-impl Bench {
-    fn new() -> Self {
-        let bench = Self(tempfile::tempdir().unwrap());
-        let tone = |hz: f32| move |n: usize| 0.2 * (n as f32 * hz * TAU / 48_000.0).sin();
-        write_wav(&bench.path("clean.wav"), 48_000, 1, 48_000, tone(440.0));
-        let mut state = 1u32;
-        write_wav(&bench.path("noise/rain.wav"), 44_100, 1, 90_000, |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / 16_777_216.0 - 0.5
-        });
-        for (name, hz) in [("a", 200.0), ("b", 310.0)] {
-            write_wav(
-                &bench.path(&format!("voices/{name}.wav")),
-                16_000,
-                1,
-                9_000,
-                tone(hz),
-            );
-        }
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Runs `denoised corrupt` in the folder; returns success and what it printed to stderr.
-    fn corrupt(&self, args: &str) -> (bool, String) {
-        let mut command = Command::cargo_bin("denoised").unwrap();
-        let output = command
-            .current_dir(self.0.path())
-            .arg("corrupt")
-            .args(args.split_whitespace())
-            .output()
-            .unwrap();
-        (
-            output.status.success(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    }
-
-    fn succeeds(&self, args: &str) {
-        let (success, stderr) = self.corrupt(args);
-        assert!(success, "{args}: {stderr}");
-    }
-
-    /// Must fail and say `word`.
-    fn fails(&self, args: &str, word: &str) {
-        let (success, stderr) = self.corrupt(args);
-        assert!(!success && stderr.contains(word), "{args}: {stderr}");
-    }
-
-    fn read(&self, name: &str) -> (hound::WavSpec, Vec<f32>) {
-        let mut reader = hound::WavReader::open(self.path(name)).unwrap();
-        let samples = reader
-            .samples::<i16>()
-            .map(|x| f32::from(x.unwrap()) / 32_768.0)
-            .collect();
-        (reader.spec(), samples)
-    }
-}
-
-fn write_wav(
-    path: &Path,
-    rate: u32,
-    channels: u16,
-    frames: usize,
-    mut sample: impl FnMut(usize) -> f32,
-) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let spec = hound::WavSpec {
-        channels,
-        sample_rate: rate,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).unwrap();
-    for frame in 0..frames {
-        let value = (sample(frame) * 32_767.0) as i16;
-        (0..channels).for_each(|_| writer.write_sample(value).unwrap());
-    }
-    writer.finalize().unwrap();
-}
+use bench::{Bench, write_wav};
 
 fn rms(samples: &[f32]) -> f32 {
     (samples.iter().map(|x| x * x).sum::<f32>() / samples.len() as f32).sqrt()
@@ -172,39 +84,4 @@ fn folders_keep_their_tree() {
         assert!(bench.path(name).exists(), "{name}");
     }
     assert_ne!(bench.read("out/a.wav").1, bench.read("targets/a.wav").1);
-}
-
-#[test]
-fn mistakes_are_explained() {
-    let bench = Bench::new();
-    std::fs::write(bench.path("text.wav"), "no sound at all").unwrap();
-    std::fs::write(bench.path("recipe.toml"), "untouched = 7").unwrap();
-    std::fs::create_dir(bench.path("empty")).unwrap();
-    bench.fails("clean.wav -o noisy.wav", "choose a corruption");
-    bench.fails("clean.wav --snr 5 -o noisy.wav", "--snr needs noise");
-    bench.fails("clean.wav --synthetic babble -o noisy.wav", "--speech");
-    bench.fails("clean.wav --band-limit 400 -o noisy.wav", "--band-limit");
-    bench.fails("clean.wav --noise empty -o noisy.wav", "empty");
-    bench.fails("clean.wav --noise nowhere -o noisy.wav", "nowhere");
-    bench.fails(
-        "clean.wav --clip 6 --recipe training -o noisy.wav",
-        "--recipe",
-    );
-    bench.fails("clean.wav --recipe recipe.toml -o noisy.wav", "recipe.toml");
-    bench.fails(
-        "clean.wav --snr 9..1 --synthetic pink -o noisy.wav",
-        "lower end first",
-    );
-    bench.fails(
-        "clean.wav --clip 6 -o clean.wav --force",
-        "the input itself",
-    );
-    bench.fails("text.wav --clip 6 -o noisy.wav", "text.wav");
-    assert!(!bench.path("noisy.wav").exists());
-
-    bench.succeeds("clean.wav --clip 6 -o noisy.wav");
-    bench.fails("clean.wav --clip 9 -o noisy.wav", "--force");
-    bench.succeeds("clean.wav --clip 9 -o noisy.wav --force");
-    bench.fails("text.wav clean.wav --clip 6 -o out", "text.wav");
-    assert!(bench.path("out/clean.wav").exists(), "the others go on");
 }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use symphonia::core::audio::Channels;
 use symphonia::core::audio::sample::SampleFormat as CodedFormat;
 use symphonia::core::codecs::audio::well_known as codec;
 use symphonia::core::codecs::audio::{
@@ -33,6 +34,9 @@ const COMPANDED: [AudioCodecId; 2] = [codec::CODEC_ID_PCM_ALAW, codec::CODEC_ID_
 /// block too high.
 const OF_UNSURE_LENGTH: [AudioCodecId; 2] = [codec::CODEC_ID_VORBIS, codec::CODEC_ID_OPUS];
 
+/// How many places for a channel WAV knows.
+const WAV_PLACES: u32 = 18;
+
 /// Packets to frames.
 enum Decoder {
     Symphonia(Box<dyn AudioDecoder>),
@@ -51,6 +55,20 @@ impl Decoder {
             .context(
                 "the codec of the audio track is not supported; convert it to WAV or FLAC first",
             )
+    }
+
+    /// Where the channels belong, as WAV says it; none where the file does not tell, or where WAV has no such place.
+    fn channel_mask(&self) -> Option<u32> {
+        match self {
+            Decoder::Symphonia(decoder) => match decoder.codec_params().channels.as_ref()? {
+                // Symphonia's first places are those of WAV, in the same order.
+                Channels::Positioned(places) => u32::try_from(places.bits())
+                    .ok()
+                    .filter(|mask| mask >> WAV_PLACES == 0),
+                _ => None,
+            },
+            Decoder::Opus(decoder) => decoder.channel_mask(),
+        }
     }
 
     /// Replaces the content of `planar` by the frames of the packet, one vector per channel, and returns their rate in Hz.
@@ -133,6 +151,7 @@ impl CompressedSource {
                 channels: 0,
                 sample_format,
                 frames,
+                channel_mask: None,
             },
             length_is_exact,
             packet: Vec::new(),
@@ -147,6 +166,10 @@ impl CompressedSource {
                 (rate_hz, source.packet.len())
             }
         };
+        source.spec.channel_mask = source
+            .decoder
+            .channel_mask()
+            .filter(|mask| mask.count_ones() as usize == source.spec.channels);
         Ok(source)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -25,6 +26,8 @@ pub struct Spec {
     /// Length in frames (samples per channel) where the header tells it; for MP3 without a
     /// Xing tag an estimate.
     pub frames: Option<u64>,
+    /// Where the channels belong, as the bits of WAV's `dwChannelMask`; `None` if nobody said.
+    pub channel_mask: Option<u32>,
 }
 
 /// Where decoded frames come from.
@@ -71,7 +74,12 @@ impl Reader {
 
     fn open_file(path: &Path) -> Result<Box<dyn Source>> {
         let mut file = File::open(path)?;
-        ensure!(!file.metadata()?.is_dir(), "is a folder, not a file");
+        let kind = file.metadata()?.file_type();
+        ensure!(!kind.is_dir(), "is a folder, not a file");
+        ensure!(
+            !kind.is_fifo(),
+            "is a pipe, not a file: `denoised clean -` reads WAV from one on standard input; or save it as a file first"
+        );
         let mut magic = Vec::with_capacity(4);
         file.by_ref().take(4).read_to_end(&mut magic)?;
         ensure!(!magic.is_empty(), "the file is empty");
@@ -180,6 +188,8 @@ pub fn read_mono(path: &Path) -> Result<(Vec<f32>, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     /// A mono WAV file at 8 kHz of samples in a format with this tag.
@@ -198,6 +208,18 @@ mod tests {
         let riff = (file.len() - 8) as u32;
         file[4..8].copy_from_slice(&riff.to_le_bytes());
         file
+    }
+
+    #[test]
+    fn a_pipe_is_named_as_one_with_the_way_to_read_it() {
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        let error = Reader::open(Path::new(&path)).err().unwrap();
+        let message = format!("{error:#}");
+        assert!(
+            message.starts_with(&path) && message.contains("denoised clean -"),
+            "{message}"
+        );
     }
 
     /// The values of G.711's tables.

@@ -1,5 +1,6 @@
-//! Which files of a folder are recordings.
+//! Which files of a folder are recordings, and which must stay.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -21,6 +22,13 @@ pub fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     extensions.contains(&extension.as_str())
 }
 
+/// Whether a file found in a folder counts as a recording: by its ending, and unless it is hidden, as what another
+/// program left half-written is.
+pub fn is_recording(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    !name.as_encoded_bytes().starts_with(b".") && has_extension(path, &EXTENSIONS)
+}
+
 /// The files among `paths`, and the recordings in the folders among them and below, in the same
 /// order on every machine.
 ///
@@ -33,9 +41,7 @@ pub fn recordings(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         for entry in WalkDir::new(path).follow_links(true).sort_by_file_name() {
             let entry = entry.with_context(|| format!("{}: cannot be read", path.display()))?;
             let named_by_user = entry.depth() == 0;
-            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            let recording = has_extension(entry.path(), &EXTENSIONS) && !hidden;
-            if entry.file_type().is_file() && (named_by_user || recording) {
+            if entry.file_type().is_file() && (named_by_user || is_recording(entry.path())) {
                 files.push(entry.into_path());
             }
         }
@@ -46,4 +52,31 @@ pub fn recordings(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         );
     }
     Ok(files)
+}
+
+/// Files that are read, and that no output may replace, whatever spellings and links lead to them.
+pub struct Inputs(HashSet<PathBuf>);
+
+impl Inputs {
+    /// Those of the `paths` that exist.
+    pub fn new<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Inputs {
+        let found = paths
+            .into_iter()
+            .filter_map(|path| path.canonicalize().ok());
+        Inputs(found.collect())
+    }
+
+    /// # Errors
+    /// When `output` is one of them.
+    pub fn refuse(&self, output: &Path) -> Result<()> {
+        let is_input = output
+            .canonicalize()
+            .is_ok_and(|path| self.0.contains(&path));
+        ensure!(
+            !is_input,
+            "would overwrite the input {}; choose another output",
+            output.display()
+        );
+        Ok(())
+    }
 }

@@ -5,6 +5,8 @@ pub mod decode;
 pub mod files;
 mod opus;
 pub mod resample;
+mod wav_chunks;
+mod wav_header;
 mod wav_read;
 pub mod wav_write;
 

@@ -33,10 +33,14 @@ const WAV_ORDER: [&[usize]; 9] = [
     &[0, 2, 1, 7, 5, 6, 3, 4],
 ];
 
+/// Which places those are, as bits of WAV's channel mask.
+const WAV_MASKS: [u32; 9] = [0, 0x4, 0x3, 0x7, 0x33, 0x37, 0x3F, 0x70F, 0x63F];
+
 /// Frames of Opus packets.
 pub(super) struct OpusDecoder {
     decoder: OpusMSDecoder,
     channels: usize,
+    channel_mask: Option<u32>,
     gain: f32,
     /// What the encoder added before the recording and is still to be cut off, in frames.
     pre_skip: usize,
@@ -99,10 +103,19 @@ impl OpusDecoder {
         Ok(OpusDecoder {
             decoder,
             channels,
+            // The other families have no places, or none that WAV knows.
+            channel_mask: (*family <= 1)
+                .then(|| WAV_MASKS.get(channels).copied())
+                .flatten(),
             gain: 10f32.powf(gain_db / 20.0) / 32768.0,
             pre_skip: usize::from(number([*skip_0, *skip_1])),
             interleaved: vec![0; MAX_PACKET_FRAMES as usize * channels],
         })
+    }
+
+    /// Where the channels belong, as WAV says it.
+    pub(super) fn channel_mask(&self) -> Option<u32> {
+        self.channel_mask
     }
 
     /// Replaces the content of `planar` by the frames of the packet, one vector per channel, and returns their rate in Hz.
@@ -167,6 +180,8 @@ mod tests {
         header.extend([3, 2]);
         header.extend(mapping);
         let mut decoder = OpusDecoder::new(Some(&header)).unwrap();
+        // Front left, right and centre, rear left and right.
+        assert_eq!(decoder.channel_mask(), Some(0b11_0111));
 
         let mut decoded = vec![Vec::new(); 5];
         let mut planar = Vec::new();

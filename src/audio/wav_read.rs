@@ -1,8 +1,7 @@
-//! WAV input: chunks are walked here, hound reads the format and the samples.
+//! WAV input: hound reads the format and the samples.
 //!
-//! Programs that write WAV to a pipe cannot know the length beforehand and leave 0 or
-//! 0xFFFFFFFF in the `data` chunk's size field; such a stream is read to its end. Any other size
-//! is a promise, and a stream that ends before it is truncated.
+//! Programs that write WAV to a pipe cannot know the length beforehand; their streams are read to
+//! the end. Any other length is a promise, and a stream that ends before it is truncated.
 
 use std::io::{self, Cursor, Read};
 
@@ -11,19 +10,17 @@ use hound::Sample;
 
 use super::SampleFormat;
 use super::decode::{Source, Spec};
-
-/// Sizes of the `data` chunk that mean "until the end of the stream", unless a chunk `ds64` told the size.
-const OPEN_ENDED: [u32; 2] = [0, u32::MAX];
-/// How streams begin: WAV, and WAV whose sizes may exceed 4 GiB (EBU Tech 3306, ITU-R BS.2088).
-const MAGICS: [&[u8; 4]; 3] = [b"RIFF", b"RF64", b"BW64"];
+use super::wav_chunks::{Header, read_header};
 
 /// A WAV stream of other samples than hound reads.
 #[derive(Debug, thiserror::Error)]
 #[error("WAV with samples other than 8 to 32-bit PCM is not supported")]
 pub(super) struct NotPlainPcm;
 
+/// The tag of a format that says more, such as where the channels belong.
+const EXTENSIBLE: u16 = 0xFFFE;
 /// Tags of formats whose samples are, or may be, plain numbers: PCM, float, extensible.
-const PLAIN_TAGS: [u16; 3] = [1, 3, 0xFFFE];
+const PLAIN_TAGS: [u16; 3] = [1, 3, EXTENSIBLE];
 
 /// Frames of a WAV stream.
 pub(super) struct WavSource {
@@ -39,7 +36,7 @@ pub(super) struct WavSource {
 impl WavSource {
     /// Reads the header; the stream then stands at the first sample.
     pub(super) fn new(mut stream: Box<dyn Read + Send>) -> Result<WavSource> {
-        let (format, data_bytes) =
+        let Header { format, data_bytes } =
             read_header(&mut stream).map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => anyhow!("truncated: the WAV header is incomplete"),
                 _ => error.into(),
@@ -60,6 +57,7 @@ impl WavSource {
             channels: wav.channels.into(),
             sample_format,
             frames,
+            channel_mask: channel_mask(&format),
         };
         Ok(WavSource {
             stream,
@@ -69,54 +67,6 @@ impl WavSource {
             frames_read: 0,
             bytes: Vec::new(),
         })
-    }
-}
-
-/// Walks the chunks up to the samples; returns the content of `fmt ` and the size of `data`, where it is known.
-fn read_header(stream: &mut impl Read) -> io::Result<(Vec<u8>, Option<u64>)> {
-    let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
-    let mut riff = [0; 12];
-    stream.read_exact(&mut riff)?;
-    if !MAGICS.iter().any(|magic| riff.starts_with(*magic)) || &riff[8..] != b"WAVE" {
-        return Err(damaged(
-            "not a WAV stream: it does not start with RIFF … WAVE",
-        ));
-    }
-    let mut format = None;
-    let mut long_data_bytes = None;
-    loop {
-        let mut head = [0; 8];
-        stream.read_exact(&mut head)?;
-        let [k0, k1, k2, k3, size @ ..] = head;
-        let size = u32::from_le_bytes(size);
-        match &[k0, k1, k2, k3] {
-            b"data" => {
-                let short = (!OPEN_ENDED.contains(&size)).then_some(size.into());
-                return format
-                    .map(|format| (format, short.or(long_data_bytes)))
-                    .ok_or_else(|| damaged("WAV without a format chunk before its samples"));
-            }
-            // The sizes of all and of `data`, how many frames, and sizes of other chunks.
-            b"ds64" if (28..=4096).contains(&size) => {
-                let mut content = vec![0; size as usize];
-                stream.read_exact(&mut content)?;
-                let data_bytes = content[8..].first_chunk().copied().map(u64::from_le_bytes);
-                long_data_bytes = data_bytes.filter(|&bytes| bytes > 0);
-            }
-            b"fmt " if (16..=4096).contains(&size) => {
-                let mut content = vec![0; size as usize];
-                stream.read_exact(&mut content)?;
-                format = Some(content);
-            }
-            b"fmt " => return Err(damaged("WAV with a damaged format chunk")),
-            _ => {
-                // Chunks are padded to an even length.
-                let padded = u64::from(size) + u64::from(size % 2);
-                if io::copy(&mut stream.take(padded), &mut io::sink())? < padded {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-        }
     }
 }
 
@@ -134,6 +84,15 @@ fn parse_format(format: &[u8]) -> Result<hound::WavSpec> {
         Err(hound::Error::Unsupported) => Err(NotPlainPcm.into()),
         Err(error) => Err(error).context("damaged WAV format chunk"),
     }
+}
+
+/// Where the channels belong, if the format says it.
+fn channel_mask(format: &[u8]) -> Option<u32> {
+    if !format.starts_with(&EXTENSIBLE.to_le_bytes()) {
+        return None;
+    }
+    let mask = format.get(20..)?.first_chunk()?;
+    Some(u32::from_le_bytes(*mask))
 }
 
 impl Source for WavSource {
@@ -249,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_stream_of_open_length_is_read_to_its_last_whole_frame() {
-        for size in OPEN_ENDED {
+        for size in [0, 0x7FFF_F000, u32::MAX] {
             let mut data = chunk(b"data", &[0, 0x40, 0, 0x40, 0, 0x40, 7]);
             data[4..8].copy_from_slice(&size.to_le_bytes());
             data.pop();

@@ -14,6 +14,9 @@ use hound::Sample;
 
 use super::SampleFormat;
 use super::decode::Spec;
+use super::wav_header::{
+    correct_format, frame_bytes, long_header, sample_bytes, stream_header, wav_spec,
+};
 use crate::pending_file::PendingFile;
 
 /// The size field of a WAV file has 32 bits and counts the header too.
@@ -40,7 +43,7 @@ enum Sink {
 }
 
 impl WavWriter {
-    /// Starts the file `path` with the rate, channels and sample format of `spec`.
+    /// Starts the file `path` with the rate, channels (and their places) and sample format of `spec`.
     ///
     /// # Errors
     /// A folder that cannot be written to.
@@ -58,7 +61,8 @@ impl WavWriter {
         }
     }
 
-    fn create_long(path: &Path, spec: &Spec, data_bytes: u64) -> Result<WavWriter> {
+    /// Starts a file of 4 GiB and more.
+    pub(super) fn create_long(path: &Path, spec: &Spec, data_bytes: u64) -> Result<WavWriter> {
         let pending = PendingFile::new(path)?;
         let mut stream = BufWriter::new(Box::new(pending.handle()?) as Box<dyn Write>);
         stream.write_all(&long_header(spec, data_bytes))?;
@@ -72,7 +76,7 @@ impl WavWriter {
     /// The stream cannot be written to.
     pub fn stream(stream: Box<dyn Write>, spec: &Spec) -> Result<WavWriter> {
         let mut stream = BufWriter::new(stream);
-        stream.write_all(&wav_spec(spec).into_header_for_infinite_file())?;
+        stream.write_all(&stream_header(spec))?;
         let long_file = None;
         Ok(WavWriter::new(Sink::Stream { stream, long_file }, spec))
     }
@@ -136,6 +140,7 @@ impl WavWriter {
         match self.sink {
             Sink::File { writer, pending } => {
                 writer.finalize()?;
+                correct_format(&pending.handle()?, &self.spec)?;
                 Ok(Some(pending))
             }
             Sink::Stream {
@@ -166,6 +171,7 @@ pub fn mono_16_bit(samples: &[f32], rate_hz: u32) -> Result<Vec<u8>> {
         channels: 1,
         sample_format: SampleFormat::Int { bits: 16 },
         frames: Some(samples.len() as u64),
+        channel_mask: None,
     };
     ensure_fits(2 * samples.len() as u64)?;
     let mut file = Cursor::new(Vec::new());
@@ -191,60 +197,12 @@ fn told_bytes(spec: &Spec) -> Option<u64> {
         .map(|frames| frames.saturating_mul(frame_bytes(spec)))
 }
 
-fn frame_bytes(spec: &Spec) -> u64 {
-    spec.channels as u64 * sample_bytes(spec.sample_format)
-}
-
-fn sample_bytes(format: SampleFormat) -> u64 {
-    match format {
-        SampleFormat::Int { bits } => u64::from(bits / 8),
-        SampleFormat::Float32 => 4,
-    }
-}
-
 fn ensure_fits(data_bytes: u64) -> Result<()> {
     ensure!(
         data_bytes <= MAX_DATA_BYTES,
         "the output would exceed the 4 GiB that a WAV file of unknown length can hold; split the recording"
     );
     Ok(())
-}
-
-/// The header of an RF64 file: sizes of 64 bits in front of what hound says of the format.
-fn long_header(spec: &Spec, data_bytes: u64) -> Vec<u8> {
-    const DS64_BYTES: u32 = 28;
-    let short = wav_spec(spec).into_header_for_infinite_file();
-    let (riff, format) = short.split_at(b"RIFF....WAVE".len());
-    let header_bytes = (riff.len() + 8 + DS64_BYTES as usize + format.len()) as u64;
-    let frames = data_bytes / frame_bytes(spec);
-    let mut header = b"RF64".to_vec();
-    header.extend(&riff[4..]);
-    header.extend(b"ds64");
-    header.extend(DS64_BYTES.to_le_bytes());
-    for size in [
-        (header_bytes - 8).saturating_add(data_bytes),
-        data_bytes,
-        frames,
-    ] {
-        header.extend(size.to_le_bytes());
-    }
-    // No sizes of other chunks.
-    header.extend(0u32.to_le_bytes());
-    header.extend(format);
-    header
-}
-
-fn wav_spec(spec: &Spec) -> hound::WavSpec {
-    let (bits_per_sample, sample_format) = match spec.sample_format {
-        SampleFormat::Int { bits } => (bits, hound::SampleFormat::Int),
-        SampleFormat::Float32 => (32, hound::SampleFormat::Float),
-    };
-    hound::WavSpec {
-        channels: spec.channels as u16,
-        sample_rate: spec.rate_hz,
-        bits_per_sample,
-        sample_format,
-    }
 }
 
 #[cfg(test)]
@@ -273,6 +231,7 @@ mod tests {
             channels: 2,
             sample_format: SampleFormat::Int { bits: 24 },
             frames: Some(frames),
+            channel_mask: None,
         };
         let mut writer = WavWriter::create_long(&path, &spec(4), 24).unwrap();
         writer

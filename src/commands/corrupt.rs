@@ -15,9 +15,11 @@ use self::files::Task;
 use crate::SAMPLE_RATE_HZ;
 use crate::audio::decode::{Reader, Spec, read_mono};
 use crate::audio::files::recordings;
+use crate::audio::resample::resample;
 use crate::audio::wav_write::WavWriter;
-use crate::corruption::folder::{FolderClips, at_rate, read_at_48k};
+use crate::corruption::folder::{FolderClips, read_at_48k};
 use crate::corruption::{Clips, Recipe, Rooms, Sources};
+use crate::pending_file::PendingFile;
 
 /// Add noise, reverberation and distortion to clean speech.
 ///
@@ -60,7 +62,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         // A stream per file: what one file draws does not depend on the lengths of the others.
         let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
         rng.set_stream(index as u64);
-        let done = corrupt_file(task, &recipe, &material.sources(), args.force, &mut rng)
+        let done = corrupt_file(task, &args, &recipe, &material.sources(), &mut rng)
             .with_context(|| task.input.display().to_string());
         if let Err(error) = done {
             log::error!("{error:#}");
@@ -90,10 +92,12 @@ impl Material {
         Ok(Self {
             noise: given(&flags.noise)
                 .map(|paths| FolderClips::noise(&paths))
-                .transpose()?,
+                .transpose()
+                .context("--noise")?,
             speech: given(&flags.speech)
                 .map(|paths| FolderClips::voices(&paths))
-                .transpose()?,
+                .transpose()
+                .context("--speech")?,
             rooms,
         })
     }
@@ -120,12 +124,12 @@ fn load_rooms(paths: &[PathBuf]) -> Result<Rooms> {
 
 fn corrupt_file(
     task: &Task,
+    args: &Args,
     recipe: &Recipe,
     sources: &Sources,
-    force: bool,
     rng: &mut ChaCha8Rng,
 ) -> Result<()> {
-    task.refuse_existing(force)?;
+    task.refuse_existing(args.force)?;
     let sample_format = Reader::open(&task.input)?.spec().sample_format;
     let (clean, rate_hz) = read_mono(&task.input)?;
     let spec = Spec {
@@ -133,10 +137,17 @@ fn corrupt_file(
         channels: 1,
         sample_format,
         frames: Some(clean.len() as u64),
+        channel_mask: None,
     };
-    let inside = at_rate(&clean, rate_hz, SAMPLE_RATE_HZ)?;
+    let inside = resample(&clean, rate_hz, SAMPLE_RATE_HZ)?;
 
     let corrupted = flags::within_band(recipe, rate_hz).corrupt(&inside, sources, rng);
+    let noise_folders = args.corruption.noise_folders();
+    ensure!(
+        corrupted.snr_db < f32::INFINITY || noise_folders.is_empty(),
+        "no noise was added: what was drawn from {} is silent; another --seed draws another part",
+        noise_folders.join(", ")
+    );
     if corrupted.headroom_gain < 1.0 {
         log::warn!(
             "{}: speech and noise together exceed full scale; both and the target are lowered by {:.1} dB",
@@ -151,14 +162,14 @@ fn corrupt_file(
     let mut pending = Vec::new();
     for (path, samples) in outputs {
         if let Some(path) = path {
-            let mut samples = at_rate(&samples, SAMPLE_RATE_HZ, rate_hz)?;
+            let mut samples = resample(&samples, SAMPLE_RATE_HZ, rate_hz)?;
             samples.resize(clean.len(), 0.0);
             pending.push(write(path, &spec, samples)?);
         }
     }
     // Both or, where the first fails, none.
     for file in pending.into_iter().flatten() {
-        file.commit(force)?;
+        file.commit(args.force)?;
     }
     log::info!(
         "{} -> {}, {}",
@@ -169,11 +180,7 @@ fn corrupt_file(
     Ok(())
 }
 
-fn write(
-    path: &Path,
-    spec: &Spec,
-    samples: Vec<f32>,
-) -> Result<Option<crate::pending_file::PendingFile>> {
+fn write(path: &Path, spec: &Spec, samples: Vec<f32>) -> Result<Option<PendingFile>> {
     let mut writer = WavWriter::create(path, spec)?;
     writer.write(&[samples])?;
     writer.finish()

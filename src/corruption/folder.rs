@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -11,7 +11,7 @@ use super::clips::looped;
 use crate::SAMPLE_RATE_HZ;
 use crate::audio::decode::read_mono;
 use crate::audio::files::recordings;
-use crate::audio::resample::StreamResampler;
+use crate::audio::resample::resample;
 
 /// What fills up the time when a recording is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +32,9 @@ impl FolderClips {
     /// Noise: a short recording repeats.
     ///
     /// # Errors
-    /// When a path does not exist or a folder holds no recording.
+    /// When a path does not exist, a folder holds no recording, or all of them are damaged or silent.
     pub fn noise(paths: &[PathBuf]) -> Result<Self> {
-        Ok(Self {
-            files: recordings(paths)?,
-            filling: Filling::Itself,
-        })
+        Self::new(paths, Filling::Itself)
     }
 
     /// Voices: a short recording is followed by others, as a word repeated is no conversation.
@@ -45,19 +42,32 @@ impl FolderClips {
     /// # Errors
     /// As [`FolderClips::noise`].
     pub fn voices(paths: &[PathBuf]) -> Result<Self> {
-        Ok(Self {
-            files: recordings(paths)?,
-            filling: Filling::Others,
-        })
+        Self::new(paths, Filling::Others)
     }
 
-    /// A random recording; damaged ones are reported and passed over.
+    fn new(paths: &[PathBuf], filling: Filling) -> Result<Self> {
+        let files = recordings(paths)?;
+        ensure_usable(&files).with_context(|| {
+            let paths: Vec<_> = paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            format!(
+                "{}: no recording in it can be used, give another folder",
+                paths.join(", ")
+            )
+        })?;
+        Ok(Self { files, filling })
+    }
+
+    /// A random recording with sound in it; others are reported and passed over.
     fn any(&self, rng: &mut ChaCha8Rng) -> Option<Vec<f32>> {
-        for _ in 0..self.files.len() {
-            let file = &self.files[rng.random_range(0..self.files.len())];
-            match read_at_48k(file) {
-                Ok(samples) if !samples.is_empty() => return Some(samples),
-                Ok(_) => log::warn!("{}: no sound in it, another is used", file.display()),
+        let mut left: Vec<&PathBuf> = self.files.iter().collect();
+        while !left.is_empty() {
+            let file = left.swap_remove(rng.random_range(0..left.len()));
+            match read_sound(file) {
+                Ok(samples) => return Some(samples),
+                Err(error) if left.is_empty() => log::warn!("{error:#}"),
                 Err(error) => log::warn!("{error:#}; another recording is used"),
             }
         }
@@ -85,17 +95,31 @@ impl Clips for FolderClips {
 /// As the decoder's.
 pub fn read_at_48k(path: &Path) -> Result<Vec<f32>> {
     let (samples, rate_hz) = read_mono(path)?;
-    at_rate(&samples, rate_hz, SAMPLE_RATE_HZ)
+    resample(&samples, rate_hz, SAMPLE_RATE_HZ)
 }
 
-/// Resamples a whole recording, well enough to listen to.
+/// Decodes up to the first usable recording, which is usually the first.
 ///
 /// # Errors
-/// As the resampler's.
-pub fn at_rate(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>> {
-    let mut resampler = StreamResampler::new(from_hz, to_hz)?;
-    let mut output = Vec::new();
-    resampler.process(samples, &mut output)?;
-    resampler.finish(&mut output)?;
-    Ok(output)
+/// Why the first cannot be used, where none can.
+fn ensure_usable(files: &[PathBuf]) -> Result<()> {
+    let mut why = None;
+    for file in files {
+        match read_sound(file) {
+            Ok(_) => return Ok(()),
+            Err(error) => why = why.or(Some(error)),
+        }
+    }
+    why.map_or(Ok(()), Err)
+}
+
+/// Decodes a recording that is not silent.
+fn read_sound(path: &Path) -> Result<Vec<f32>> {
+    let samples = read_at_48k(path)?;
+    ensure!(
+        samples.iter().any(|sample| *sample != 0.0),
+        "{}: is silent",
+        path.display()
+    );
+    Ok(samples)
 }

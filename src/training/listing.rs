@@ -2,7 +2,7 @@
 //!
 //! A list is tab-separated text, one file a line, `#` starts a comment, paths relative to the list:
 //! `path  label  [bandwidth_hz]  [weight]`. The label is the speaker or the class of noise. In a
-//! folder every audio file counts, and the folder it lies in is its label.
+//! folder every audio file counts but hidden ones, and the folder it lies in is its label.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use walkdir::WalkDir;
 
-use crate::audio::files::{EXTENSIONS, has_extension};
+use crate::audio::files::{EXTENSIONS, has_extension, is_recording};
 
 /// One file of the training audio.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +74,7 @@ fn folder(root: &Path) -> Result<Vec<Listed>> {
     for entry in WalkDir::new(root).follow_links(true).sort_by_file_name() {
         let entry = entry.with_context(|| format!("cannot list {}", root.display()))?;
         let path = entry.path();
-        if entry.file_type().is_file() && has_extension(path, &EXTENSIONS) {
+        if entry.file_type().is_file() && is_recording(path) {
             let folder = path.parent().unwrap_or(root);
             listed.push(recording(path, folder.display().to_string()));
         }
@@ -173,8 +173,16 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_folder_is_an_error() {
+    fn hidden_files_do_not_count_and_a_folder_without_others_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
+        for name in [".denoised-1x2y.part.wav", "._a.wav"] {
+            fs::write(folder.path().join(name), "half a file").unwrap();
+        }
         assert!(read(&[folder.path().to_owned()]).is_err());
+        let whole = folder.path().join("a.wav");
+        fs::write(&whole, "").unwrap();
+        let listed = read(&[folder.path().to_owned()]).unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].path, whole);
     }
 }

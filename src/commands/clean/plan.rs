@@ -1,6 +1,6 @@
 //! From the command line to a list of files: which inputs, and where each output goes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 
 use super::Args;
 use super::report::Outcome;
-use crate::audio::files::{EXTENSIONS, has_extension};
+use crate::audio::files::{Inputs, has_extension, is_recording};
 
 /// The end of the name of outputs that lie beside their inputs; folders' files with it are
 /// outputs, not inputs.
@@ -92,10 +92,10 @@ pub fn plan(args: &Args) -> Result<Plan> {
             Err(error) => refused.push(Outcome::failed(input.display(), &error)),
         }
     }
-    let inputs = planned
+    let read = planned
         .iter()
-        .filter_map(|task| task.input.as_ref()?.canonicalize().ok())
-        .collect();
+        .flat_map(|task| task.input.iter().chain(&task.reference));
+    let inputs = Inputs::new(read);
     let mut writers = HashMap::new();
     let mut tasks = Vec::new();
     for task in planned {
@@ -227,11 +227,7 @@ fn find(input: &Path, output: Option<&Path>) -> Result<Vec<Found>> {
             }
         };
         let name = entry.file_name().to_string_lossy();
-        if entry.file_type().is_file()
-            && has_extension(entry.path(), &EXTENSIONS)
-            && !name.ends_with(SUFFIX)
-            && !name.starts_with('.')
-        {
+        if entry.file_type().is_file() && is_recording(entry.path()) && !name.ends_with(SUFFIX) {
             let relative = entry.path().strip_prefix(input)?.to_path_buf();
             found.push(Found {
                 path: entry.path().to_path_buf(),
@@ -257,21 +253,18 @@ fn reference_of(reference: &Path, found: &Found) -> PathBuf {
     }
 }
 
-/// Refuses a task that would overwrite an input, another task's output (`writers`: by whom) or,
+/// Refuses a task that would overwrite what is read, another task's output (`writers`: by whom) or,
 /// without `--force`, anything at all.
 fn check_outputs(
     task: &Task,
     args: &Args,
-    inputs: &HashSet<PathBuf>,
+    inputs: &Inputs,
     writers: &HashMap<PathBuf, String>,
 ) -> Result<()> {
     let picture = task.picture().filter(|_| args.plot);
     for path in task.output.iter().chain(&picture) {
         let name = path.display();
-        ensure!(
-            !path.canonicalize().is_ok_and(|path| inputs.contains(&path)),
-            "would overwrite the input {name}; choose another -o"
-        );
+        inputs.refuse(path)?;
         if let Some(other) = writers.get(path) {
             bail!("{name} is the output of {other} already; clean them separately");
         }

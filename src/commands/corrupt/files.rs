@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::Args;
-use crate::audio::files::recordings;
+use crate::audio::files::{Inputs, recordings};
 
 /// One recording's way.
 #[derive(Debug, PartialEq)]
@@ -17,16 +17,14 @@ pub struct Task {
 }
 
 impl Task {
+    fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.noisy).chain(&self.target)
+    }
+
     /// # Errors
-    /// When an output exists and may not be replaced, or is the input itself.
+    /// When an output exists and may not be replaced.
     pub fn refuse_existing(&self, force: bool) -> Result<()> {
-        let input = self.input.canonicalize()?;
-        for output in std::iter::once(&self.noisy).chain(&self.target) {
-            ensure!(
-                output.canonicalize().ok() != Some(input.clone()),
-                "the output {} is the input itself: choose another name",
-                output.display()
-            );
+        for output in self.outputs() {
             ensure!(
                 force || !output.exists(),
                 "{}: exists already; --force overwrites it",
@@ -40,7 +38,7 @@ impl Task {
 /// Every recording among the inputs and below, with its outputs; below a folder the tree is kept.
 ///
 /// # Errors
-/// When an input does not exist, or two outputs would have the same name.
+/// When an input does not exist, an output would replace what is read, or two outputs would have the same name.
 pub fn plan(args: &Args) -> Result<Vec<Task>> {
     let single = matches!(args.inputs.as_slice(), [input] if !input.is_dir());
     let mut tasks = Vec::new();
@@ -50,7 +48,7 @@ pub fn plan(args: &Args) -> Result<Vec<Task>> {
                 Ok(below) if below != Path::new("") => below.to_path_buf(),
                 _ => PathBuf::from(file.file_name().context("a file has a name")?),
             };
-            let place = |output: &PathBuf| {
+            let goes_to = |output: &PathBuf| {
                 if single && !is_folder(output) {
                     output.clone()
                 } else {
@@ -58,23 +56,42 @@ pub fn plan(args: &Args) -> Result<Vec<Task>> {
                 }
             };
             tasks.push(Task {
-                noisy: place(&args.output),
-                target: args.target.as_ref().map(place),
+                noisy: goes_to(&args.output),
+                target: args.target.as_ref().map(goes_to),
                 input: file,
             });
         }
     }
-    let mut taken = HashSet::new();
-    for task in &tasks {
-        for output in std::iter::once(&task.noisy).chain(&task.target) {
-            ensure!(
-                taken.insert(output),
-                "{}: two outputs would have this name; give the inputs one by one",
-                output.display()
-            );
-        }
-    }
+    check_outputs(&tasks, &args.corruption.material()?)?;
     Ok(tasks)
+}
+
+/// Refuses outputs that would replace an input, what noise and rooms are made from, or each other.
+fn check_outputs(tasks: &[Task], material: &[PathBuf]) -> Result<()> {
+    let inputs = Inputs::new(tasks.iter().map(|task| &task.input).chain(material));
+    let mut taken = HashSet::new();
+    for output in tasks.iter().flat_map(Task::outputs) {
+        inputs.refuse(output)?;
+        ensure!(
+            taken.insert(place(output)?),
+            "{}: two outputs would have this name; give the inputs one by one, and --target another name than -o",
+            output.display()
+        );
+    }
+    Ok(())
+}
+
+/// Where a file will lie, however it is spelled.
+fn place(output: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(output)
+        .with_context(|| format!("{}: not a name for an output", output.display()))?;
+    let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Ok(absolute);
+    };
+    // Links can be followed only in folders that exist.
+    Ok(folder
+        .canonicalize()
+        .map_or_else(|_| absolute.clone(), |folder| folder.join(name)))
 }
 
 /// An existing folder, or a name that ends like one.

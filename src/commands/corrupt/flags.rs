@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 
 use crate::SAMPLE_RATE_HZ;
+use crate::audio::files::recordings;
 use crate::corruption::Recipe;
 use crate::corruption::band_limit::BandLimit;
 use crate::corruption::clipping::Clipping;
@@ -145,6 +146,27 @@ impl Flags {
             );
         }
         Ok(recipe)
+    }
+
+    /// All files that are read but for the clean recordings.
+    ///
+    /// # Errors
+    /// When a folder cannot be read or holds no recording.
+    pub fn material(&self) -> Result<Vec<PathBuf>> {
+        let mut files: Vec<PathBuf> = self.recipe.iter().cloned().collect();
+        for folders in [&self.noise, &self.speech, &self.rir] {
+            files.extend(recordings(folders)?);
+        }
+        Ok(files)
+    }
+
+    /// Where every output must have noise from; a recipe may leave it out.
+    pub fn noise_folders(&self) -> Vec<String> {
+        let folders = self.noise.iter().chain(&self.speech);
+        folders
+            .filter(|_| self.recipe.is_none())
+            .map(|folder| folder.display().to_string())
+            .collect()
     }
 
     fn add_noise(&self, recipe: &mut Recipe) -> Result<()> {
