@@ -57,6 +57,14 @@ fn a_room_gives_weights_and_what_is_missing_is_told() {
     assert!(code == 1 && said.contains("record at least 5 s"), "{said}");
     assert!(!path("room.safetensors").exists());
 
+    for (arguments, problem) in [
+        ("--minutes 1e300 --out room.safetensors", "minutes must be"),
+        ("--out voices", "--out voices is a folder"),
+    ] {
+        let (code, said) = adapt(folder.path(), &format!("--noise room.wav {arguments}"));
+        assert!(code == 1 && said.contains(problem), "{said}");
+    }
+
     let voices = "--noise room.wav --speech voices --config quick.toml --minutes 0.02 --out voices.safetensors";
     let (code, said) = adapt(folder.path(), voices);
     assert_eq!(code, 0, "{said}");

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use denoised::model::ModelConfig;
 use denoised::model::checkpoint::Checkpoint;
 use denoised::model::tensor_file::TensorFile;
 use denoised::training::batch::Material;
 use denoised::training::config::Keep;
+use denoised::training::journal::Entry;
 use denoised::training::mixtures::Mixtures;
 use denoised::training::pack::Pack;
 use denoised::training::start::{Run, Start};
@@ -101,6 +102,11 @@ fn rows(log: &Path) -> usize {
     std::fs::read_to_string(log).map_or(0, |text| text.lines().count().saturating_sub(1))
 }
 
+fn entries(log: &Path) -> Vec<Entry> {
+    let mut reader = csv::Reader::from_path(log).unwrap();
+    reader.deserialize().map(Result::unwrap).collect()
+}
+
 #[test]
 fn an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +145,10 @@ fn an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one() {
     assert_eq!(outcome, Outcome::Interrupted);
     assert!((5..40).contains(&rows(&log)));
 
-    let resume = Start::Resume { updates: None };
+    let resume = Start::Resume {
+        updates: None,
+        minutes: None,
+    };
     let outcome = train(
         run(folder.path(), "parts.safetensors", &config),
         resume,
@@ -223,17 +232,105 @@ fn a_run_ends_when_validation_stalls_or_time_is_up() {
         patience: 3,
         ..tiny()
     };
-    let (ended, rows) = trained(folder.path(), "stalled.safetensors", stalling);
-    assert_eq!((ended.unwrap(), rows), (Outcome::Finished, 4));
+    let (ended, made) = trained(folder.path(), "stalled.safetensors", stalling);
+    assert_eq!((ended.unwrap(), made), (Outcome::Finished, 4));
 
     let timed = TrainingConfig {
         updates: u64::MAX,
         minutes: 0.02,
         ..tiny()
     };
-    let (ended, rows) = trained(folder.path(), "timed.safetensors", timed);
+    let (ended, made) = trained(folder.path(), "timed.safetensors", timed);
     assert_eq!(ended.unwrap(), Outcome::Finished);
-    assert!(rows >= 1);
+    assert!(made >= 1);
+
+    let log = folder.path().join("timed.log.csv");
+    let resume = |updates, minutes| {
+        let run = run(folder.path(), "timed.safetensors", &tiny());
+        let start = Start::Resume { updates, minutes };
+        train(run, start, &AtomicBool::new(false)).unwrap();
+        rows(&log)
+    };
+    // The time is up, but it is the number that is asked for now.
+    assert_eq!(resume(Some(made as u64 + 3), None), made + 3);
+    let used = entries(&log).last().unwrap().running_minutes;
+    assert!(resume(None, Some(used + 0.005)) > made + 3);
+}
+
+#[test]
+fn what_cannot_be_written_costs_only_itself() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let once = TrainingConfig {
+        updates: 1,
+        ..tiny()
+    };
+    let (ended, _) = trained(folder.path(), "first.safetensors", once);
+    ended.unwrap();
+    let first = Checkpoint::load(&path("first.safetensors"), Device::Cpu).unwrap();
+
+    // Neither the weights nor the picture can have their names.
+    for name in ["blocked.safetensors", "blocked.png"] {
+        std::fs::create_dir(path(name)).unwrap();
+    }
+    let state = path("blocked.state.safetensors");
+    let flag = Arc::new(AtomicBool::new(false));
+    let interrupting = std::thread::spawn({
+        let (flag, state) = (Arc::clone(&flag), state.clone());
+        move || {
+            let wait_until = |happened: &dyn Fn() -> bool| {
+                let begun = Instant::now();
+                while !happened() && begun.elapsed() < Duration::from_secs(30) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            };
+            wait_until(&|| state.exists());
+            std::fs::remove_file(&state).ok();
+            flag.store(true, Ordering::Relaxed);
+            // Only being interrupted again gives up the weights.
+            wait_until(&|| !flag.load(Ordering::Relaxed));
+            flag.store(true, Ordering::Relaxed);
+        }
+    });
+    let endless = TrainingConfig {
+        updates: 1_000_000,
+        ..tiny()
+    };
+    let run = Run {
+        validation_interval: Duration::from_secs(3600),
+        ..run(folder.path(), "blocked.safetensors", &endless)
+    };
+    let start = Start::FineTune(Box::new(endless), Box::new(first));
+    let error = format!("{:#}", train(run, start, &flag).unwrap_err());
+    interrupting.join().unwrap();
+    assert!(error.contains("blocked.safetensors"), "{error}");
+    assert!(state.exists());
+}
+
+#[test]
+fn an_out_that_cannot_be_written_is_told_before_anything_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    speech(&folder.path().join("speech"));
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    for (out, problem) in [
+        ("speech", "--out speech is a folder"),
+        ("new/", "--out new/ is a folder"),
+        ("file/mine.safetensors", "choose another --out"),
+    ] {
+        let ended = std::process::Command::new(assert_cmd::cargo::cargo_bin!("denoised"))
+            .current_dir(folder.path())
+            .args("train --force --speech speech --cache cache --out".split(' '))
+            .arg(out)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(
+            !ended.status.success() && said.contains(problem),
+            "{out}: {said}"
+        );
+    }
+    assert!(!folder.path().join("cache").exists());
 }
 
 #[test]
@@ -254,14 +351,7 @@ fn training_learns_and_fine_tuning_starts_from_what_was_learned() {
         &never,
     )
     .unwrap();
-    let first_loss = |name: &str| -> f64 {
-        let mut reader = csv::Reader::from_path(folder.path().join(name)).unwrap();
-        let row = reader
-            .deserialize::<denoised::training::journal::Entry>()
-            .next()
-            .unwrap();
-        row.unwrap().validation_loss
-    };
+    let first_loss = |name: &str| entries(&folder.path().join(name))[0].validation_loss;
     let checkpoint =
         Checkpoint::load(&folder.path().join("first.safetensors"), Device::Cpu).unwrap();
     let learned = checkpoint.summary.validation_loss;
@@ -343,7 +433,10 @@ fn the_last_weights_lie_part_of_the_way_from_the_first_ones_also_after_a_resume(
         Box::new(load("first.safetensors")),
     );
     train("second.safetensors", &gentle, start);
-    let resume = Start::Resume { updates: Some(6) };
+    let resume = Start::Resume {
+        updates: Some(6),
+        minutes: None,
+    };
     train("second.safetensors", &gentle, resume);
 
     let second = load("second.safetensors");

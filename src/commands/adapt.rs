@@ -131,7 +131,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         print!("{}", toml::to_string(&config)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let out = args.run.out.clone().context("--out is missing")?;
+    let out = args.run.out()?;
     ensure!(
         args.run.force || !out.exists(),
         "{} exists: choose another --out, or --force to replace it",

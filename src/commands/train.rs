@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tch::Device;
 
 use super::training_run::{self, Prepared, RunFlags, split};
@@ -51,12 +51,12 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
     /// Go on with the interrupted run that wrote --out
-    #[arg(long, conflicts_with_all = ["config", "seed", "minutes"])]
+    #[arg(long, conflicts_with_all = ["config", "seed"])]
     resume: bool,
-    /// Updates to train for, instead of the recipe's
+    /// Updates to train for, instead of what the recipe or, with --resume, the run had planned
     #[arg(long, value_name = "N")]
     updates: Option<u64>,
-    /// Minutes to train for, instead of a number of updates
+    /// Minutes to train for, instead of a number of updates; with --resume in all, from the run's first start
     #[arg(long, value_name = "MINUTES", conflicts_with = "updates")]
     minutes: Option<f64>,
     /// Minutes between validations; the state is saved at each
@@ -94,7 +94,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         print!("{}", toml::to_string(&config(&args)?)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let out = args.run.out.clone().context("--out is missing")?;
+    let out = args.run.out()?;
     ensure!(
         args.resume || args.run.force || !out.exists(),
         "{} exists: choose another --out, or --resume to go on, or --force to replace it",
@@ -105,7 +105,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Start::Fresh(config) | Start::FineTune(config, _) | Start::Adapt(config, _) => {
             (**config).clone()
         }
-        Start::Resume { .. } => state::load(&state_path(&out), Device::Cpu)?.0.config,
+        Start::Resume { updates, minutes } => {
+            let mut progress = state::load(&state_path(&out), Device::Cpu)?.0;
+            progress.replan(*updates, *minutes);
+            progress.config.validate()?;
+            progress.config
+        }
     };
     let prepared = Prepared {
         out,
@@ -125,8 +130,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 fn config(args: &Args) -> Result<TrainingConfig> {
     let mut config = training_run::recipe(args.run.config.as_deref(), "")?;
-    config.updates = args.updates.unwrap_or(config.updates);
-    config.minutes = args.minutes.unwrap_or(config.minutes);
+    config.plan(args.updates, args.minutes);
     config.seed = args.run.seed.unwrap_or(config.seed);
     config.validate()?;
     Ok(config)
@@ -136,6 +140,7 @@ fn start(args: &Args) -> Result<Start> {
     if args.resume {
         return Ok(Start::Resume {
             updates: args.updates,
+            minutes: args.minutes,
         });
     }
     let config = Box::new(config(args)?);

@@ -15,7 +15,7 @@ use crate::training::batch::Material;
 use crate::training::listing::{self, Listed};
 use crate::training::opinion::Opinion;
 use crate::training::start::{Run, Start};
-use crate::training::{Outcome, TrainingConfig, train};
+use crate::training::{Outcome, TrainingConfig, outputs, train};
 
 /// Flags of every training run.
 #[derive(clap::Args, Debug)]
@@ -49,6 +49,18 @@ pub struct RunFlags {
     /// Overwrite the weights of an earlier run
     #[arg(long)]
     pub force: bool,
+}
+
+impl RunFlags {
+    /// The weights file to write, which can be written.
+    ///
+    /// # Errors
+    /// As [`outputs::check`].
+    pub fn out(&self) -> Result<PathBuf> {
+        let out = self.out.clone().context("--out is missing")?;
+        outputs::check(&out)?;
+        Ok(out)
+    }
 }
 
 /// One run as its command has prepared it.

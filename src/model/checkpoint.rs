@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::config::ModelConfig;
@@ -24,8 +24,15 @@ pub struct TrainingSummary {
     pub program_version: String,
     pub updates: u64,
     pub audio_hours: f64,
+    #[serde(deserialize_with = "number_or_null")]
     pub validation_loss: f64,
+    #[serde(deserialize_with = "number_or_null")]
     pub validation_si_sdr_db: f64,
+}
+
+/// A number; JSON has null in place of those that are not finite.
+fn number_or_null<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or(f64::NAN))
 }
 
 /// Tensors by name, with what describes them.
@@ -125,5 +132,28 @@ impl Checkpoint {
             tch::no_grad(|| variable.copy_(tensor));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_whose_score_is_no_number_can_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("silent.safetensors");
+        let saved = Checkpoint {
+            config: ModelConfig::default(),
+            summary: TrainingSummary {
+                updates: 7,
+                validation_si_sdr_db: f64::NEG_INFINITY,
+                ..TrainingSummary::default()
+            },
+            tensors: Named::new(),
+        };
+        saved.save(&path).unwrap();
+        let summary = Checkpoint::load(&path, Device::Cpu).unwrap().summary;
+        assert!(summary.updates == 7 && summary.validation_si_sdr_db.is_nan());
     }
 }

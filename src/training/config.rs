@@ -2,11 +2,14 @@
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
-use tch::Kind;
 
+pub use super::precision::Precision;
 use crate::corruption::Recipe;
 use crate::corruption::draw::Span;
 use crate::model::ModelConfig;
+
+/// Two years.
+const MAX_MINUTES: f64 = 1e6;
 
 /// Everything that decides what a training run computes, given its audio.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,39 +61,6 @@ pub enum Keep {
     Best,
     /// Those of the last validation: a few voices cannot tell differences of a per cent apart.
     Last,
-}
-
-/// Number format of the network's activations while training.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    #[default]
-    Float32,
-    /// About twice as fast where the processor or GPU multiplies bfloat16 itself.
-    Bfloat16,
-    /// Bfloat16 where this processor multiplies it itself.
-    Auto,
-}
-
-impl Precision {
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::Float32 => Kind::Float,
-            Self::Bfloat16 => Kind::BFloat16,
-            Self::Auto if multiplies_bfloat16() => Kind::BFloat16,
-            Self::Auto => Kind::Float,
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn multiplies_bfloat16() -> bool {
-    std::arch::is_x86_feature_detected!("avx512bf16")
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn multiplies_bfloat16() -> bool {
-    false
 }
 
 /// Weights of the parts of the loss.
@@ -241,12 +211,21 @@ impl TrainingConfig {
         (samples / hop as f64).round() as usize * hop
     }
 
+    /// Plans the run by a number of `updates` or by `minutes`, whichever is given, instead of what it had.
+    pub fn plan(&mut self, updates: Option<u64>, minutes: Option<f64>) {
+        if let Some(updates) = updates {
+            (self.updates, self.minutes) = (updates, 0.0);
+        }
+        self.minutes = minutes.unwrap_or(self.minutes);
+    }
+
     /// Checks that a run with these values can start.
     ///
     /// # Errors
     /// Names the key that is out of range.
     pub fn validate(&self) -> Result<()> {
         self.model.validate()?;
+        let voices = &self.voices;
         ensure!(self.batch_clips >= 1, "batch_clips must be at least 1");
         ensure!(
             (0.5..=60.0).contains(&self.clip_seconds),
@@ -254,14 +233,16 @@ impl TrainingConfig {
         );
         ensure!(self.updates >= 1, "updates must be at least 1");
         ensure!(
-            self.minutes >= 0.0 && self.minutes.is_finite(),
-            "minutes must be 0 (no limit) or more"
+            (0.0..=MAX_MINUTES).contains(&self.minutes),
+            "minutes must be 0 (no limit) to {MAX_MINUTES}"
         );
         for (name, share) in [
             ("pairs: share", self.pairs.share),
             ("pairs: level_probability", self.pairs.level_probability),
             ("adaptation: share", self.adaptation.share),
             ("way", self.way),
+            ("voices: speed_probability", voices.speed_probability),
+            ("voices: formant_probability", voices.formant_probability),
         ] {
             ensure!((0.0..=1.0).contains(&share), "{name} must be 0 to 1");
         }
@@ -274,7 +255,6 @@ impl TrainingConfig {
             self.validation_clips >= 1,
             "validation_clips must be at least 1"
         );
-        let voices = &self.voices;
         let ordered = |low: f64, high: f64| 0.25 <= low && low <= high && high <= 4.0;
         ensure!(
             ordered(voices.speed_min, voices.speed_max),
@@ -291,5 +271,26 @@ impl TrainingConfig {
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_run_can_use_is_refused_by_name() {
+        for (recipe, key) in [
+            ("minutes = 1e300", "minutes"),
+            ("[voices]\nspeed_probability = 1.5", "speed_probability"),
+            (
+                "[voices]\nformant_probability = -0.1",
+                "formant_probability",
+            ),
+        ] {
+            let config: TrainingConfig = toml::from_str(recipe).unwrap();
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! spectra), [`optimiser`] applies them (convolutions by [`muon`]) and [`validation`] judges.
 //!
 //! [`start`] is where a run begins, [`training_loop`] drives it and [`trainer`] makes its steps ([`sums`] between validations):
-//! [`time_budget`] plans it by minutes, [`divergence`] sees when it goes wrong, [`report`] shows it, [`outputs`] writes its weights, [`state`] lets it go on after an interruption and [`journal`] writes it down.
+//! [`time_budget`] plans it by minutes, [`divergence`] sees when it goes wrong, [`origin`] holds it near where it began, [`report`] shows it, [`outputs`] writes its weights, [`state`] lets it go on after an interruption and [`journal`] writes it down.
 
 pub mod adaptation;
 pub mod batch;
@@ -23,11 +23,13 @@ pub mod mixtures;
 pub mod muon;
 pub mod opinion;
 pub mod optimiser;
+pub mod origin;
 pub mod outputs;
 pub mod pack;
 pub mod pairs;
 pub mod pesq;
 pub mod pool;
+pub mod precision;
 pub mod replica;
 pub mod report;
 pub mod start;

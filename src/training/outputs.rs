@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::optimiser::Optimiser;
 use super::state::{self, Progress};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::tensor_file::Named;
+use crate::pending_file::PendingFile;
 
 /// Between attempts to write once training is over.
 const RETRY: Duration = Duration::from_secs(10);
@@ -21,6 +22,26 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Where the state of a run that writes `out` is kept.
 pub fn state_path(out: &Path) -> PathBuf {
     out.with_extension("state.safetensors")
+}
+
+/// Makes sure that weights can be written to `out`, rather than find out when they are trained.
+///
+/// # Errors
+/// It is a folder, or its folder cannot be made or written to.
+pub fn check(out: &Path) -> Result<()> {
+    let is_folder = out.is_dir() || out.as_os_str().as_encoded_bytes().ends_with(b"/");
+    ensure!(
+        !is_folder,
+        "--out {} is a folder: name a file, such as {}",
+        out.display(),
+        out.join("mine.safetensors").display()
+    );
+    PendingFile::new(out).map(drop).with_context(|| {
+        format!(
+            "the weights cannot be written to {}: choose another --out",
+            out.display()
+        )
+    })
 }
 
 /// The files of one run.

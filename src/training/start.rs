@@ -42,9 +42,10 @@ pub enum Start {
     FineTune(Box<TrainingConfig>, Box<Checkpoint>),
     /// The same, and what it is to remember are the answers of these weights.
     Adapt(Box<TrainingConfig>, Box<Checkpoint>),
-    /// From the state file; `updates` replaces the planned number.
+    /// From the state file; `updates` or `minutes`, both in all, replace what was planned.
     Resume {
         updates: Option<u64>,
+        minutes: Option<f64>,
     },
 }
 
@@ -61,9 +62,10 @@ pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser, Nam
             }
             fresh(*config, Some(&checkpoint), run.device)
         }
-        Start::Resume { updates } => {
+        Start::Resume { updates, minutes } => {
             let (mut progress, optimiser, origin) = state::load(&state_path(&run.out), run.device)?;
-            progress.config.updates = updates.unwrap_or(progress.config.updates);
+            progress.replan(updates, minutes);
+            progress.config.validate()?;
             Ok((progress, optimiser, origin))
         }
     }

@@ -10,6 +10,7 @@ use tch::Device;
 
 use super::config::TrainingConfig;
 use super::optimiser::Optimiser;
+use super::time_budget::expected_updates;
 use crate::model::tensor_file::{Named, TensorFile};
 
 const KEY: &str = "denoised.training_state";
@@ -44,6 +45,14 @@ impl Progress {
             self.stale_validations += 1;
         }
         better
+    }
+
+    /// Plans the rest of the run by `updates` or `minutes`, both in all; what is not given stays as it is.
+    pub fn replan(&mut self, updates: Option<u64>, minutes: Option<f64>) {
+        self.config.plan(updates, minutes);
+        if let Some(minutes) = minutes.filter(|&minutes| minutes > 0.0) {
+            self.config.updates = expected_updates(minutes, self.updates, self.running_seconds);
+        }
     }
 
     /// Whether so many validations brought nothing better that the run should end.

@@ -26,6 +26,13 @@ impl TimeBudget {
     }
 }
 
+/// Updates in all that fit into `minutes`, as fast as the `done` ones, which took `used_seconds`.
+pub fn expected_updates(minutes: f64, done: u64, used_seconds: f64) -> u64 {
+    let [limit, used] = [minutes * 60.0, used_seconds]
+        .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    plan(done, done, used, limit)
+}
+
 fn plan(done: u64, since_begun: u64, elapsed: Duration, limit: Duration) -> u64 {
     let left = limit.saturating_sub(elapsed).as_secs_f64();
     let per_update = elapsed.as_secs_f64() / since_begun.max(1) as f64;
@@ -47,5 +54,8 @@ mod tests {
         // Resumed after 500 updates, with the minute that was left.
         assert_eq!(plan(510, 10, Duration::from_secs(6), minute), 600);
         assert!(TimeBudget::new(0.0, 0.0).is_none());
+        // To be extended, and over already.
+        assert_eq!(expected_updates(2.0, 100, 60.0), 200);
+        assert_eq!(expected_updates(1.0, 100, 90.0), 100);
     }
 }

@@ -1,6 +1,6 @@
 //! One run: gradients to the optimiser, weights to validation, and what comes of it to the outputs.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -8,7 +8,8 @@ use anyhow::{Result, bail};
 use super::config::Keep;
 use super::divergence::Watch;
 use super::journal::{Entry, Journal};
-use super::optimiser::{self, Optimiser, learning_rate};
+use super::optimiser::{Optimiser, copies, learning_rate};
+use super::origin::go_part_way;
 use super::outputs::Outputs;
 use super::replica::Gradients;
 use super::report::Report;
@@ -94,14 +95,21 @@ impl Trainer {
         stalled
     }
 
-    /// Writes what is needed to go on.
+    /// Writes what is needed to go on; being interrupted again gives up weights that cannot be written.
     ///
     /// # Errors
     /// Names the file that could not be written.
     pub fn interrupt(&mut self, interrupted: &AtomicBool) -> Result<()> {
+        interrupted.store(false, Ordering::Relaxed);
         self.report.interrupted();
-        self.outputs.finish(interrupted)?;
         self.progress.running_seconds += self.sums.since.elapsed().as_secs_f64();
+        let saved = self.save_state();
+        self.outputs.finish(interrupted)?;
+        // Room for the weights may be room for the state.
+        saved.or_else(|_| self.save_state())
+    }
+
+    fn save_state(&self) -> Result<()> {
         self.outputs
             .save_state(&self.progress, &self.optimiser, &self.origin)
     }
@@ -222,12 +230,8 @@ impl Trainer {
             input_stoi: score.input_stoi,
         };
         self.report.validated(&entry);
-        let kept = self.journal.add(entry);
-        let kept = kept.and_then(|()| {
-            self.outputs
-                .save_state(&self.progress, &self.optimiser, &self.origin)
-        });
-        if let Err(error) = kept {
+        let written = [self.journal.add(entry), self.save_state()];
+        for error in written.into_iter().filter_map(Result::err) {
             self.report.warn(&format!(
                 "{error:#}; training goes on, and the next validation tries again"
             ));
@@ -238,7 +242,7 @@ impl Trainer {
 
     /// The weights that could be kept.
     fn candidate(&self) -> Named {
-        let mut weights = optimiser::copies(&self.optimiser.average);
+        let mut weights = copies(&self.optimiser.average);
         go_part_way(&self.origin, &mut weights, self.progress.config.way);
         weights
     }
@@ -254,32 +258,6 @@ impl Trainer {
                 validation_si_sdr_db: score.si_sdr_db,
             },
             tensors,
-        }
-    }
-}
-
-/// Takes `trained` weights back to the part `way` of the way from those of `before`.
-fn go_part_way(before: &Named, trained: &mut Named, way: f64) {
-    for (name, tensor) in trained {
-        if let Some(start) = before.get(name) {
-            *tensor = tch::no_grad(|| start.lerp(tensor, way));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tch::Tensor;
-
-    use super::*;
-
-    #[test]
-    fn part_of_the_way_lies_between() {
-        let named = |value: f32| Named::from([("w".to_owned(), Tensor::from_slice(&[value]))]);
-        for (way, expected) in [(0.0, 2.0), (0.7, 9.0), (1.0, 12.0)] {
-            let mut trained = named(12.0);
-            go_part_way(&named(2.0), &mut trained, way);
-            assert_eq!(trained["w"].double_value(&[0]), expected);
         }
     }
 }

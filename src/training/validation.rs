@@ -17,6 +17,8 @@ use crate::model::tensor_file::Named;
 const CHUNK_CLIPS: usize = 8;
 /// Stream of the random generator that no training batch reaches.
 const FIRST_BATCH: u64 = 1 << 60;
+/// Clips with less noise than this count as clean.
+const UNTOUCHED_DB: f64 = 60.0;
 
 /// Fixed mixtures and a network to try weights in.
 pub struct Validation {
@@ -69,8 +71,7 @@ impl Validation {
     pub fn score(&mut self, weights: &Named) -> Score {
         let _guard = tch::no_grad_guard();
         load(&mut self.variables, weights);
-        let (mut loss, mut output, mut input) = (0.0, Vec::new(), Vec::new());
-        let (mut stoi, mut input_stoi) = (Vec::new(), Vec::new());
+        let (mut loss, mut heard) = (0.0, Heard::default());
         for batch in &self.batches {
             let on_device = batch.to_device(self.device);
             let (noisy, target) = self.loss.analyse(&on_device);
@@ -92,33 +93,87 @@ impl Validation {
                     let row = |tensor: &tch::Tensor| -> Vec<f32> {
                         Vec::try_from(&tensor.select(0, clip).contiguous()).unwrap_or_default()
                     };
-                    let (clean, noisy, audio) =
-                        (row(&batch.target), row(&batch.noisy), row(&audio));
-                    let late = audio.len() - self.loss.hop_samples();
-                    let before = si_sdr_db(&clean, &noisy);
-                    let after = si_sdr_db(&clean[..late], &audio[audio.len() - late..]);
-                    // Untouched clips have no finite ratio to improve.
-                    if before < 60.0 {
-                        input.push(before);
-                        output.push(after);
-                        stoi.extend(understood(&clean[..late], &audio[audio.len() - late..]));
-                        input_stoi.extend(understood(&clean, &noisy));
-                    }
+                    let [clean, noisy, audio] = [&batch.target, &batch.noisy, &audio].map(row);
+                    heard.add(&clean, &noisy, &audio[self.loss.hop_samples()..]);
                 }
             }
         }
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-        Score {
-            loss: loss / self.batches.len() as f64,
-            si_sdr_db: mean(&output),
-            input_si_sdr_db: mean(&input),
-            stoi: mean(&stoi),
-            input_stoi: mean(&input_stoi),
+        heard.score(loss / self.batches.len() as f64)
+    }
+}
+
+/// Measures of the clips with speech.
+#[derive(Debug, Default)]
+struct Heard {
+    output: Measures,
+    input: Measures,
+}
+
+impl Heard {
+    /// Compares both with `clean`, whose end the output lacks: it comes late.
+    fn add(&mut self, clean: &[f32], noisy: &[f32], output: &[f32]) {
+        let early = &clean[..output.len()];
+        let (before, after) = (si_sdr_db(clean, noisy), si_sdr_db(early, output));
+        // Untouched clips have no finite ratio to improve, and speech in the end alone leaves none of the output.
+        if before < UNTOUCHED_DB && before.is_finite() && after.is_finite() {
+            self.input.add(before, understood(clean, noisy));
+            self.output.add(after, understood(early, output));
         }
     }
+
+    /// The means, with the `loss`.
+    fn score(&self, loss: f64) -> Score {
+        Score {
+            loss,
+            si_sdr_db: mean(&self.output.si_sdr_db),
+            input_si_sdr_db: mean(&self.input.si_sdr_db),
+            stoi: mean(&self.output.stoi),
+            input_stoi: mean(&self.input.stoi),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Measures {
+    si_sdr_db: Vec<f64>,
+    stoi: Vec<f64>,
+}
+
+impl Measures {
+    fn add(&mut self, si_sdr_db: f64, stoi: Option<f64>) {
+        self.si_sdr_db.push(si_sdr_db);
+        self.stoi.extend(stoi);
+    }
+}
+
+/// 0 of nothing.
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// STOI, where there is enough speech for it.
 fn understood(clean: &[f32], heard: &[f32]) -> Option<f64> {
     intelligibility(clean, heard, SAMPLE_RATE_HZ).map(|found| found.stoi)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clip_that_speaks_only_at_its_end_does_not_count() {
+        let clip = |at: usize| -> Vec<f32> { (0..400).map(|n| f32::from(n >= at)).collect() };
+        let noisy: Vec<f32> = (0..400).map(|n| 1.0 + (n as f32 * 0.7).sin()).collect();
+        let output = &noisy[..300];
+        let mut heard = Heard::default();
+        heard.add(&clip(100), &noisy, output);
+        let before = heard.score(0.0);
+        heard.add(&clip(350), &noisy, output);
+        let after = heard.score(0.0);
+        assert!(after.si_sdr_db.is_finite());
+        assert_eq!(
+            (after.si_sdr_db, after.input_si_sdr_db),
+            (before.si_sdr_db, before.input_si_sdr_db)
+        );
+    }
 }

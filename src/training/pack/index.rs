@@ -1,6 +1,6 @@
 //! Decoding what a list names, once, and the index that says where each file's samples are then.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Mutex;
@@ -12,8 +12,12 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use super::Clip;
-use crate::audio::decode;
+use crate::audio::decode::read_mono;
+use crate::pending_file::PendingFile;
 use crate::training::listing::Listed;
+
+/// Held while a pack gets its name.
+const LOCK: &str = ".denoised-packs.lock";
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Index {
@@ -80,13 +84,51 @@ pub fn fingerprint(listed: &[Listed]) -> u64 {
 /// # Errors
 /// The folder cannot be written.
 pub fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar) -> Result<Index> {
-    let folder = name.parent().unwrap_or(Path::new("."));
-    let temporary = tempfile::NamedTempFile::new_in(folder)?;
-    let output = Mutex::new((
-        BufWriter::new(temporary.as_file()),
-        Vec::<Decoded>::new(),
-        0usize,
-    ));
+    let samples = PendingFile::new(&name.with_extension("pcm"))?;
+    let file = samples.handle()?;
+    // Says that the file is not left over.
+    lock(&file);
+    let decoded = decode(listed, BufWriter::new(file), bar)?;
+    let index = Index {
+        fingerprint,
+        decoded,
+    };
+    commit(samples, index, name)
+}
+
+/// Gives both files of a pack their names, unless another run with the same list was faster: its samples may lie in
+/// another order, and it uses them already.
+fn commit(samples: PendingFile, index: Index, name: &Path) -> Result<Index> {
+    let only_one = File::create(name.with_file_name(LOCK))?;
+    lock(&only_one);
+    if let Some(found) = read(name, index.fingerprint) {
+        return Ok(found);
+    }
+    let json = name.with_extension("json");
+    let text = PendingFile::new(&json)?;
+    text.handle()?
+        .write_all(&serde_json::to_vec(&index)?)
+        .with_context(|| format!("cannot write {}", json.display()))?;
+    // An index whose samples somebody has deleted must not count for these.
+    if json.exists() {
+        fs::remove_file(&json).with_context(|| format!("cannot replace {}", json.display()))?;
+    }
+    samples.commit(true)?;
+    text.commit(true)?;
+    Ok(index)
+}
+
+/// Waits until nobody else has locked the file. Where the file system has no locks, runs that share the cache take
+/// their chances.
+fn lock(file: &File) {
+    if let Err(error) = file.lock() {
+        log::debug!("the cache cannot be locked: {error}");
+    }
+}
+
+/// Writes the samples of every file to `output`; where they are, in the order of the list.
+fn decode(listed: &[Listed], output: BufWriter<File>, bar: &ProgressBar) -> Result<Vec<Decoded>> {
+    let output = Mutex::new((output, Vec::<Decoded>::new(), 0usize));
     bar.set_length(listed.len() as u64);
     bar.set_message("decoding");
     let next = AtomicUsize::new(0);
@@ -97,7 +139,7 @@ pub fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar
                 return Ok(());
             };
             bar.inc(1);
-            let (audio, rate_hz) = match decode::read_mono(&entry.path) {
+            let (audio, rate_hz) = match read_mono(&entry.path) {
                 Ok(decoded) if !decoded.0.is_empty() => decoded,
                 Ok(_) => continue,
                 Err(error) => {
@@ -139,16 +181,7 @@ pub fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     writer.flush()?;
-    drop(writer);
     // The order in the file is by chance; the order of the clips must not be, or seeds mean nothing.
     decoded.sort_by_key(|decoded| decoded.number);
-    let index = Index {
-        fingerprint,
-        decoded,
-    };
-    temporary.persist(name.with_extension("pcm"))?;
-    let json = name.with_extension("json");
-    fs::write(&json, serde_json::to_vec(&index)?)
-        .with_context(|| format!("cannot write {}", json.display()))?;
-    Ok(index)
+    Ok(decoded)
 }

@@ -3,7 +3,7 @@
 //! `NAME.pcm` holds 16-bit little-endian mono samples of one clip after another, each at its own
 //! rate; `NAME.json` says where each begins and for which files it was made. What a list says of its
 //! files is not in there: other labels or weights decode nothing anew. The operating system keeps in
-//! memory what fits and drops the rest.
+//! memory what fits and drops the rest. Runs may share a folder.
 
 mod index;
 mod stale;
@@ -82,7 +82,7 @@ impl Pack {
         );
         let path = name.with_extension("pcm");
         let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-        // SAFETY: the pack is written under another name and renamed, and nothing writes to it after.
+        // SAFETY: the pack is written under another name and renamed, and nothing writes to it or replaces it after.
         let samples = unsafe { Mmap::map(&file) }
             .with_context(|| format!("cannot map {}", path.display()))?;
         let end = clips
@@ -175,5 +175,30 @@ mod tests {
 
         record(0.25, after);
         assert_eq!(first(&open(listed("bob", 3.0)).unwrap()), 0.25);
+    }
+
+    #[test]
+    fn of_two_runs_that_decode_the_same_the_slower_takes_what_the_faster_has_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let listed = [Listed {
+            path: folder.path().join("a.wav"),
+            label: "anna".to_owned(),
+            bandwidth_hz: None,
+            weight: 1.0,
+        }];
+        let name = folder.path().join("pack");
+        // As two runs have the files in different orders, so these have other samples.
+        let build = |samples: usize| {
+            let recording = mono_16_bit(&vec![0.5; samples], 16_000).unwrap();
+            fs::write(&listed[0].path, recording).unwrap();
+            index::build(&listed, &name, 1, &ProgressBar::hidden()).unwrap()
+        };
+        let faster = build(400);
+        let slower = build(800);
+        for index in [faster, slower, index::read(&name, 1).unwrap()] {
+            assert_eq!(index.decoded[0].clip(&listed).unwrap().samples(), 400);
+        }
+        let pack = fs::metadata(name.with_extension("pcm")).unwrap();
+        assert_eq!(pack.len(), 2 * 400);
     }
 }
