@@ -228,7 +228,7 @@ NOISES += chosen()
 
 
 def fetch(repository, commit, paths, folder):
-    git = ['git', '-C', folder + '.tmp']
+    git = ['git', '--literal-pathspecs', '-C', folder + '.tmp']
     os.makedirs(folder + '.tmp', exist_ok=True)
     for command in (['init', '-q'], ['fetch', '-q', '--depth', '1', f'https://github.com/{repository}', commit],
                     ['checkout', '-q', 'FETCH_HEAD', '--', *paths]):
