@@ -36,7 +36,8 @@ FREE_BYTES_NEEDED = 2 * 10**9
 
 # Wheel -> folder inside it, and which of that folder's libraries to keep.
 LIBRARIES = {
-    f"torch=={VERSION}": (
+    # "===": a mirror's 2.11.0+cu128 is not what PyPI has.
+    f"torch==={VERSION}": (
         "torch/lib/",
         re.compile(r"lib(torch_cpu|c10|gomp|gfortran|nvpl_\w+|arm_compute\w*)\.so[.\d]*"),
     ),
@@ -86,9 +87,12 @@ def check_given(libtorch):
     if version != VERSION:
         raise SetupError(f"LIBTORCH={libtorch} is version {version}: {hint}")
     say(f"using LIBTORCH={libtorch}, version {version}")
-    if not LIBTORCH.exists():  # so that plain cargo finds it without the variable, too
+    # A link, so that plain cargo finds it without the variable, too.
+    if LIBTORCH.is_symlink() or not LIBTORCH.exists():
         LIBTORCH.unlink(missing_ok=True)
         LIBTORCH.symlink_to(libtorch)
+    else:
+        say(f"without LIBTORCH set, builds go on using {LIBTORCH}: remove it to have it linked")
 
 
 def find_pip():
@@ -104,7 +108,7 @@ def find_pip():
 
 
 def wheel_pattern(requirement, machine):
-    return requirement.replace("-", "_").replace("==", "-") + f"-*{machine}.whl"
+    return re.sub("={2,3}", "-", requirement.replace("-", "_")) + f"-*{machine}.whl"
 
 
 def fetch(requirement, machine):

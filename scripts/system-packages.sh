@@ -22,8 +22,9 @@ for package in "$@"; do
     *) need "$package" command -v "$package" ;;
     esac
 done
-# Only to fetch libtorch; a Python other than the system's brings its own pip.
-if [ -z "${LIBTORCH:-}" ] && [ ! -e "$(dirname "$0")/../.libtorch/build-version" ]; then
+# Only to fetch libtorch, unless wheels were put there by hand; a Python other than the system's brings its own pip.
+root=$(dirname "$0")/..
+if [ -z "${LIBTORCH:-}" ] && [ ! -e "$root/.libtorch/lib/libtorch_cpu.so" ] && [ -z "$(ls "$root"/.libtorch.partial/*.whl 2>/dev/null)" ]; then
     need python3-pip sh -c 'python3 -m pip --version || /usr/bin/python3 -m pip --version'
 fi
 

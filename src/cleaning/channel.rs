@@ -32,6 +32,10 @@ impl FrameProcessor for Stream {
     }
 }
 
+/// Float files may be at the scale of 16-bit integers. What is louder is damaged, and would stay in the network's
+/// memory for long.
+const LOUDEST: f32 = 65_536.0;
+
 /// Cleans one channel chunk by chunk. All outputs together are as long as all inputs together and
 /// aligned with them to the sample.
 pub struct ChannelCleaner<P> {
@@ -121,6 +125,9 @@ impl<P: FrameProcessor> ChannelCleaner<P> {
         let whole = self.noisy.len() / frame * frame;
         self.clean.clear();
         self.clean.resize(whole, 0.0);
+        for sample in &mut self.noisy[..whole] {
+            *sample = sample.clamp(-LOUDEST, LOUDEST);
+        }
         self.processor
             .process(&self.noisy[..whole], &mut self.clean);
         self.noisy.drain(..whole);
@@ -146,6 +153,18 @@ impl<P: FrameProcessor> ChannelCleaner<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_damaged_sample_reaches_no_memory() {
+        let mut cleaner = ChannelCleaner::new(Delay::new(), SAMPLE_RATE_HZ, 0.0).unwrap();
+        let mut output = Vec::new();
+        let mut input = vec![0.25; 4800];
+        input[1000] = 1e25;
+        cleaner.process(&input, &mut output).unwrap();
+        cleaner.finish(&mut output).unwrap();
+        input[1000] = LOUDEST;
+        assert_eq!(output, input);
+    }
 
     /// Gives back what it gets, late.
     struct Delay(VecDeque<f32>);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::virtual_mic;
+use crate::virtual_mic::{self, Removal};
 
 /// Make the virtual microphone "Denoised Microphone", which other programs can pick.
 #[derive(clap::Args, Debug)]
@@ -39,15 +39,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 virtual_mic::sink_id()
             );
         }
-        Action::Remove => println!(
-            "\"{}\" {}",
-            virtual_mic::NAME,
-            if virtual_mic::remove()? {
-                "is removed"
-            } else {
-                "was not installed"
+        Action::Remove => {
+            let name = virtual_mic::NAME;
+            match virtual_mic::remove()? {
+                Removal::Everything => println!("\"{name}\" is removed"),
+                Removal::WasNotThere => println!("\"{name}\" was not installed"),
+                Removal::FromNextLogin(error) => println!(
+                    "\"{name}\" is removed from the next login on. No sound server could be asked ({error}): \
+                     one that runs in another session keeps it until then"
+                ),
             }
-        ),
+        }
         Action::Status => return status(),
     }
     Ok(ExitCode::SUCCESS)

@@ -135,7 +135,11 @@ impl Meter {
             seconds: self.samples as f64 / f64::from(self.rate_hz),
             bandwidth_hz: bandwidth_hz(&self.spectrum.finish()),
             clipped: clipped / channels,
-            digital_silence: self.silent_frames as f64 / self.frames.max(1) as f64,
+            // What is shorter than a frame holds nothing.
+            digital_silence: match self.frames {
+                0 => 1.0,
+                frames => self.silent_frames as f64 / frames as f64,
+            },
             pauses: self.level.share_below(speech_dbfs - PAUSE_DB),
             speech_dbfs,
             speech_over_floor_db: speech_dbfs - self.level.percentile_db(FLOOR_SHARE),

@@ -36,6 +36,8 @@ pub struct Summary {
     pub rates_hz: Vec<u32>,
     /// Medians over the files, by their length.
     pub bandwidth_hz: f64,
+    /// Share of what a file's rate could hold.
+    pub band_used: f64,
     pub speech_dbfs: f64,
     pub speech_over_floor_db: f64,
     /// Shares: of the samples that are clipped, of the time that is digital silence, of the rest that is pauses.
@@ -113,6 +115,9 @@ impl Summary {
             hours: seconds / 3600.0,
             rates_hz: rates.into_iter().collect(),
             bandwidth_hz: median(files, |file| file.bandwidth_hz),
+            band_used: median(files, |file| {
+                file.bandwidth_hz * 2.0 / f64::from(file.rate_hz)
+            }),
             speech_dbfs: median(files, |file| file.speech_dbfs),
             speech_over_floor_db: median(files, |file| file.speech_over_floor_db),
             clipped: mean(|file| file.clipped),
@@ -144,8 +149,8 @@ impl Summary {
                 percent(self.clipped)
             ));
         }
-        let nyquist_hz = f64::from(self.rates_hz.last().copied().unwrap_or(0)) / 2.0;
-        if self.bandwidth_hz < 0.8 * nyquist_hz {
+        if self.band_used < 0.8 {
+            let nyquist_hz = f64::from(self.rates_hz.last().copied().unwrap_or(0)) / 2.0;
             advice.push(format!(
                 "the sound ends at {:.1} kHz, although {} Hz could hold {:.1} kHz: it was resampled, coded or \
                  filtered; {}",
@@ -215,7 +220,11 @@ impl Summary {
 
 fn general_advice(folders: &[Summary], purpose: Use) -> Vec<String> {
     let mut advice = Vec::new();
-    let minutes = 60.0 * folders.iter().map(|folder| folder.hours).sum::<f64>();
+    let minutes = 60.0
+        * folders
+            .iter()
+            .map(|folder| folder.hours)
+            .fold(0.0, |all, hours| all + hours);
     let (enough, kind) = match purpose {
         Use::Speech => (10.0, "speech"),
         Use::Noise => (1.0, "noise"),
@@ -251,4 +260,45 @@ fn median(files: &[Measured], value: fn(&Measured) -> f64) -> f64 {
         sum >= half
     });
     reached.map_or(0.0, |(value, _)| *value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn voice(rate_hz: u32, bandwidth_hz: f64) -> Measured {
+        Measured {
+            rate_hz,
+            seconds: 60.0,
+            bandwidth_hz,
+            clipped: 0.0,
+            digital_silence: 0.0,
+            pauses: 0.3,
+            speech_dbfs: -25.0,
+            speech_over_floor_db: 50.0,
+            fingerprint: 0,
+        }
+    }
+
+    #[test]
+    fn a_band_is_judged_by_the_rate_of_its_own_file() {
+        let says_so = |files: &[Measured]| {
+            let summary = Summary::new("voices".into(), files, 0, Use::Speech);
+            summary
+                .advice
+                .iter()
+                .any(|advice| advice.contains("the sound ends"))
+        };
+        let telephone = || voice(16_000, 7_900.0);
+        assert!(!says_so(&[
+            telephone(),
+            telephone(),
+            voice(48_000, 7_900.0)
+        ]));
+        assert!(says_so(&[
+            telephone(),
+            voice(48_000, 7_900.0),
+            voice(48_000, 8_000.0)
+        ]));
+    }
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::clipping::ClippingMeter;
 use crate::SAMPLE_RATE_HZ;
 use crate::audio::resample::resample;
+use crate::cleaning::clean;
 use crate::dsp::level::{FLOOR_DB, rms_db};
 use crate::model::Model;
 use crate::model::denormals::flush_denormals;
@@ -44,11 +45,13 @@ impl Room {
         let mut clipping = ClippingMeter::default();
         clipping.push(samples);
         let noisy = resample(samples, rate_hz, SAMPLE_RATE_HZ)?;
+        flush_denormals();
+        let cleaned = clean(model, &noisy, SAMPLE_RATE_HZ)?;
         Ok(Self {
             seconds: samples.len() as f64 / f64::from(rate_hz),
             level_dbfs: rms_db(samples),
             clipped: clipping.share(),
-            speech_like: speech_like(&noisy, &cleaned(&noisy, model)),
+            speech_like: speech_like(&noisy, &cleaned),
         })
     }
 
@@ -89,24 +92,6 @@ impl Room {
     pub fn is_silent(&self) -> bool {
         self.level_dbfs <= FLOOR_DB
     }
-}
-
-/// The model's output for 48 kHz audio, aligned with it.
-fn cleaned(noisy: &[f32], model: &Model) -> Vec<f32> {
-    flush_denormals();
-    let mut stream = model.file_stream();
-    let mut padded = noisy.to_vec();
-    let length = noisy.len() + stream.delay_samples();
-    padded.resize(length.next_multiple_of(stream.frame_samples()), 0.0);
-    let mut output = vec![0.0; padded.len()];
-    // A second at a time bounds memory.
-    let chunk = SAMPLE_RATE_HZ as usize / stream.frame_samples() * stream.frame_samples();
-    for (input, output) in padded.chunks(chunk).zip(output.chunks_mut(chunk)) {
-        stream.process(input, output);
-    }
-    output.drain(..stream.delay_samples());
-    output.truncate(noisy.len());
-    output
 }
 
 fn speech_like(noisy: &[f32], clean: &[f32]) -> f64 {

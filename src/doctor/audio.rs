@@ -21,19 +21,24 @@ const LISTEN: Duration = Duration::from_millis(700);
 const PATIENCE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(5);
 
-/// All checks.
-pub fn examine(settings: &Settings, tell: &mut impl FnMut(Finding)) {
+const INPUT: &str = "input";
+const OUTPUT: &str = "output";
+
+/// All checks; a daemon that runs may hold the devices itself.
+pub fn examine(settings: &Settings, daemon_runs: bool, tell: &mut impl FnMut(Finding)) {
     tell(server());
     let mut backend = CpalBackend::new();
     let pipeline = settings.pipeline();
-    tell(microphone(
-        &mut backend,
-        &pipeline.input,
-        &pipeline.input_wish,
-    ));
+    let microphone = microphone(&mut backend, &pipeline.input, &pipeline.input_wish);
+    tell(microphone.unwrap_or_else(|error| cannot_open(Direction::Input, &error, daemon_runs)));
     match &pipeline.output {
-        Some(choice) => tell(speaker(&mut backend, choice, &pipeline.output_wish)),
-        None => tell(Finding::good("output", "none is wanted")),
+        Some(choice) => {
+            let speaker = speaker(&mut backend, choice, &pipeline.output_wish);
+            tell(
+                speaker.unwrap_or_else(|error| cannot_open(Direction::Output, &error, daemon_runs)),
+            );
+        }
+        None => tell(Finding::good(OUTPUT, "none is wanted")),
     }
     tell(virtual_microphone());
 }
@@ -67,17 +72,16 @@ fn server_remedy(kind: DeviceErrorKind) -> &'static str {
     }
 }
 
-fn microphone(backend: &mut CpalBackend, choice: &DeviceChoice, wish: &StreamWish) -> Finding {
-    const AREA: &str = "input";
+fn microphone(
+    backend: &mut CpalBackend,
+    choice: &DeviceChoice,
+    wish: &StreamWish,
+) -> Result<Finding, DeviceError> {
     let (side, mut drain) = capture_queue(thread::current());
     let (events, _reported) = bounded(16);
-    let opened = backend.open_input(choice, wish, side, events);
-    let stream = match opened {
-        Ok(stream) => stream,
-        Err(error) => return cannot_open(AREA, &error, Direction::Input),
-    };
+    let stream = backend.open_input(choice, wish, side, events)?;
     if !calls_back(drain.state()) {
-        return silent_device(AREA, &stream);
+        return Ok(silent_device(INPUT, &stream));
     }
     let mut peak = 0f32;
     let start = Instant::now();
@@ -92,22 +96,33 @@ fn microphone(backend: &mut CpalBackend, choice: &DeviceChoice, wish: &StreamWis
         let remedy = "if it is not a virtual one that nobody plays into: unmute it (in the \
                       desktop's sound settings, or `pactl set-source-mute @DEFAULT_SOURCE@ 0`), or \
                       choose another of `denoised devices` with --input";
-        return Finding::warning(AREA, format!("{what}: digital silence"), remedy);
+        return Ok(Finding::warning(
+            INPUT,
+            format!("{what}: digital silence"),
+            remedy,
+        ));
     }
     let peak_dbfs = 20.0 * peak.log10();
-    Finding::good(AREA, format!("{what}, peak {peak_dbfs:.0} dBFS"))
+    Ok(Finding::good(
+        INPUT,
+        format!("{what}, peak {peak_dbfs:.0} dBFS"),
+    ))
 }
 
-fn speaker(backend: &mut CpalBackend, choice: &DeviceChoice, wish: &StreamWish) -> Finding {
-    const AREA: &str = "output";
+fn speaker(
+    backend: &mut CpalBackend,
+    choice: &DeviceChoice,
+    wish: &StreamWish,
+) -> Result<Finding, DeviceError> {
     // Nothing is queued, so nothing is heard.
     let (feed, side) = playback_queue();
     let (events, _reported) = bounded(16);
-    match backend.open_output(choice, wish, side, events) {
-        Err(error) => cannot_open(AREA, &error, Direction::Output),
-        Ok(stream) if !calls_back(feed.state()) => silent_device(AREA, &stream),
-        Ok(stream) => Finding::good(AREA, describe(&stream)),
-    }
+    let stream = backend.open_output(choice, wish, side, events)?;
+    Ok(if calls_back(feed.state()) {
+        Finding::good(OUTPUT, describe(&stream))
+    } else {
+        silent_device(OUTPUT, &stream)
+    })
 }
 
 fn virtual_microphone() -> Finding {
@@ -153,11 +168,14 @@ fn silent_device(area: &'static str, stream: &OpenStream) -> Finding {
     )
 }
 
-fn cannot_open(area: &'static str, error: &DeviceError, direction: Direction) -> Finding {
-    let flag = match direction {
-        Direction::Input => "--input",
-        Direction::Output => "--output",
+fn cannot_open(direction: Direction, error: &DeviceError, daemon_runs: bool) -> Finding {
+    let (area, flag) = match direction {
+        Direction::Input => (INPUT, "--input"),
+        Direction::Output => (OUTPUT, "--output"),
     };
+    if daemon_runs && error.kind == DeviceErrorKind::Busy {
+        return Finding::good(area, "held by the running daemon");
+    }
     let remedy = match error.kind {
         DeviceErrorKind::Busy => {
             "another program holds it: close that one, or use an audio server, which shares devices"
@@ -185,7 +203,7 @@ mod tests {
     fn every_failure_to_open_has_a_remedy_of_its_own() {
         let remedy = |kind| {
             let error = DeviceError::new(kind, "why");
-            let finding = cannot_open("input", &error, Direction::Input);
+            let finding = cannot_open(Direction::Input, &error, false);
             assert_eq!(finding.verdict, Verdict::Problem);
             finding.remedy.unwrap_or_default()
         };
@@ -193,5 +211,8 @@ mod tests {
         assert!(remedy(DeviceErrorKind::Busy).contains("another program"));
         assert!(remedy(DeviceErrorKind::PermissionDenied).contains("group audio"));
         assert!(remedy(DeviceErrorKind::HostUnavailable).contains("start"));
+        let busy = DeviceError::new(DeviceErrorKind::Busy, "why");
+        let ours = cannot_open(Direction::Output, &busy, true);
+        assert_eq!(ours.verdict, Verdict::Good);
     }
 }

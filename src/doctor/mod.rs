@@ -81,9 +81,14 @@ pub fn examine(flags: &Flags, mut tell: impl FnMut(Finding)) {
     };
     tell(computing::libtorch());
     computing::worker(settings.model.as_deref(), &mut tell);
-    tell(session());
-    audio::examine(&settings, &mut tell);
-    tell(daemon());
+    let daemon = daemon();
+    let runs = daemon.verdict == Verdict::Good;
+    // A running daemon has its folder, wherever that is.
+    if !runs {
+        tell(session());
+    }
+    audio::examine(&settings, runs, &mut tell);
+    tell(daemon);
 }
 
 /// The folder that the control socket needs.

@@ -41,7 +41,7 @@ pub fn chosen(chosen: Option<&Path>) -> Result<PathBuf> {
     let Some(chosen) = chosen else {
         return default_path();
     };
-    if !may_be_name(chosen) || chosen.exists() {
+    if !may_be_name(chosen) || chosen.is_file() {
         return Ok(chosen.to_path_buf());
     }
     let name = chosen.to_string_lossy();

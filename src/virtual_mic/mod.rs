@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 use self::persistence::Server;
 use crate::devices::pulse::{Connection, VIRTUAL_SINK, VIRTUAL_SOURCE, id};
-use crate::pipeline::Direction;
+use crate::pipeline::{DeviceError, Direction};
 
 /// How other programs call the microphone.
 pub const NAME: &str = "Denoised Microphone";
@@ -61,15 +61,25 @@ pub fn install(make_default: bool) -> Result<()> {
     Ok(())
 }
 
-/// Removes what [`install`] made; says whether there was anything.
+/// What [`remove`] did.
+pub enum Removal {
+    Everything,
+    /// It does not come back; whether it is there now is not known, since no server could be asked.
+    FromNextLogin(DeviceError),
+    WasNotThere,
+}
+
+/// Removes what [`install`] made.
 ///
 /// # Errors
 /// The server or the configuration folder refuses.
-pub fn remove() -> Result<bool> {
+pub fn remove() -> Result<Removal> {
     // The files first: they can go without a server.
     let had_files = persistence::remove()?;
-    let Ok(mut connection) = Connection::open() else {
-        return Ok(had_files);
+    let mut connection = match Connection::open() {
+        Ok(connection) => connection,
+        Err(error) if had_files => return Ok(Removal::FromNextLogin(error)),
+        Err(_) => return Ok(Removal::WasNotThere),
     };
     let survey = connection.survey()?;
     // The server would go on remembering a default that is gone.
@@ -78,7 +88,12 @@ pub fn remove() -> Result<bool> {
     {
         connection.set_default_source(&microphone)?;
     }
-    Ok(modules::unload(&mut connection)? || had_files)
+    let was_there = modules::unload(&mut connection)? || had_files;
+    Ok(if was_there {
+        Removal::Everything
+    } else {
+        Removal::WasNotThere
+    })
 }
 
 /// Looks at the microphone.

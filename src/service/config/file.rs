@@ -99,7 +99,7 @@ fn entry(parser: &mut Command, key: &str, value: &Value, file: &Path) -> Result<
         // Weights, which may be a name.
         Some(ValueHint::AnyPath) => {
             let path = anchored(&value, file);
-            let is_name = locate::may_be_name(Path::new(&value)) && !Path::new(&path).exists();
+            let is_name = locate::may_be_name(Path::new(&value)) && !Path::new(&path).is_file();
             if is_name { value.into() } else { path }
         }
         _ => value.into(),
@@ -191,6 +191,9 @@ mod tests {
             entries[0].value.clone()
         };
         assert_eq!(model(), "light");
+        std::fs::create_dir(folder.path().join("light")).unwrap();
+        assert_eq!(model(), "light");
+        std::fs::remove_dir(folder.path().join("light")).unwrap();
         let own = folder.path().join("light");
         std::fs::write(&own, "").unwrap();
         assert_eq!(model(), own);
