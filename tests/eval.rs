@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
@@ -42,6 +43,11 @@ fn eval(folder: &Path, more: &[&str]) -> Said {
     arguments.extend(more);
     denoised(folder, &arguments)
 }
+
+/// One worker, so that the helper gets its requests in order.
+const EVAL_ONE_BY_ONE: [&str; 8] = [
+    "eval", "--noisy", "noisy", "--clean", "clean", "--json", "--jobs", "1",
+];
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -191,6 +197,21 @@ fn a_report_is_complete_in_itself_and_not_replaced_by_accident() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_refused_before_the_work() {
+    let folder = pairs();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let said = eval(folder.path(), &["--out", "file/report"]);
+    assert_eq!(said.code, 1);
+    assert!(
+        said.err.contains("file/report") && said.err.contains("--out"),
+        "{}",
+        said.err
+    );
+    // The tables would come with the work.
+    assert_eq!(said.out, "");
+}
+
+#[test]
 fn models_are_compared_by_name() {
     let folder = pairs();
     let other = folder.path().join("other.safetensors");
@@ -222,12 +243,57 @@ fn models_are_compared_by_name() {
 fn a_helper_that_ends_costs_only_its_own_figures() {
     let folder = pairs();
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/python-that-ends.sh");
-    let arguments = ["eval", "--noisy", "noisy", "--clean", "clean", "--json"];
-    let said = denoised_with(&python, folder.path(), &arguments);
+    let said = denoised_with(&python, folder.path(), &EVAL_ONE_BY_ONE);
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.err.contains("Python helper"), "{}", said.err);
-    assert!(said.out.contains("DNSMOS was not measured"), "{}", said.out);
-    assert_eq!(json(&said.out)["files"].as_array().unwrap().len(), 2);
+    let report = json(&said.out);
+    assert_eq!(report["files"].as_array().unwrap().len(), 2);
+    // Three of the four signals were tried.
+    let statements = report["not_measured"].as_array().unwrap();
+    assert_eq!(statements.len(), 1 + 3, "{statements:?}");
+    let says = |index: usize, words: &str| statements[index].as_str().unwrap().contains(words);
+    assert!(says(0, "DNSMOS was not measured"), "{statements:?}");
+    assert!(says(1, "PESQ-WB of a <loud>.wav (noisy)"), "{statements:?}");
+    assert!(says(3, "b.wav (noisy)"), "{statements:?}");
+    assert!(says(3, "not asked again"), "{statements:?}");
+}
+
+/// Has PESQ; the first to be asked ends, and those after it find 2.5 in everything.
+const PYTHON_THAT_ENDS_ONCE: &str = r#"#!/bin/sh
+case "$*" in
+    *--probe) echo '{"pesq": [], "dnsmos": []}'; exit ;;
+esac
+mkdir ended 2>/dev/null && exit
+# The number of samples, then two signals of 24000.
+while [ "$(head -c 192004 | wc -c)" -eq 192004 ]; do echo '{"pesq_wb": 2.5}'; done
+"#;
+
+#[test]
+fn a_helper_that_ends_is_started_again() {
+    let folder = pairs();
+    let python = folder.path().join("python");
+    fs::write(&python, PYTHON_THAT_ENDS_ONCE).unwrap();
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    let said = denoised_with(&python, folder.path(), &EVAL_ONE_BY_ONE);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let report = json(&said.out);
+    let pesq = |file: usize, signal: usize| {
+        report["files"][file]["signals"][signal]["scores"]["pesq_wb"].as_f64()
+    };
+    assert_eq!(
+        [pesq(0, 0), pesq(0, 1), pesq(1, 0), pesq(1, 1)],
+        [None, Some(2.5), Some(2.5), Some(2.5)]
+    );
+    let statements = report["not_measured"].as_array().unwrap();
+    assert_eq!(statements.len(), 1, "{statements:?}");
+    let statement = statements[0].as_str().unwrap();
+    let lost = "PESQ-WB and DNSMOS of a <loud>.wav (noisy) not measured";
+    assert!(statement.contains(lost), "{statement}");
+    // The mean of either signal is over the one file that has the value for both.
+    for group in &report["summary"].as_array().unwrap()[..2] {
+        assert_eq!(group["means"]["pesq_wb"], 2.5);
+        assert_eq!(group["fewer_files"]["pesq_wb"], 1);
+    }
 }
 
 #[test]

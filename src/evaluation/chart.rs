@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::minus;
 use super::summary::Group;
 use crate::metrics::Metric;
 
@@ -91,10 +92,6 @@ fn text(svg: &mut String, anchor: &str, (x, y): (f64, f64), text: &str) {
     *svg += &format!(r#"<text text-anchor="{anchor}" x="{x:.1}" y="{y:.1}">{text}</text>"#);
 }
 
-fn minus(number: String) -> String {
-    number.replace('-', "−")
-}
-
 /// Three to six round numbers that enclose the values; none without values.
 fn ticks(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
@@ -124,6 +121,8 @@ fn decimals(step: f64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::metrics::Scores;
 
@@ -143,6 +142,7 @@ mod tests {
             band_db,
             signal: "noisy".into(),
             files: 1,
+            fewer_files: BTreeMap::new(),
             means: Scores::from([(Metric::Stoi, value)]),
         };
         let signals = ["noisy".to_owned()];

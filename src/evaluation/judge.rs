@@ -88,18 +88,18 @@ impl Models {
 /// What a worker needs to judge pairs.
 pub struct Judge {
     models: Models,
-    helper: Option<Helper>,
+    helper: Helper,
 }
 
 impl Judge {
-    /// Loads the models and starts the Python helper for what is `available`.
+    /// Loads the models; the Python helper is for what is `available`.
     ///
     /// # Errors
-    /// As [`Models::load`] and [`Helper::start`].
+    /// As [`Models::load`].
     pub fn new(models: &[NamedModel], device: Device, available: &Available) -> Result<Judge> {
         Ok(Judge {
             models: Models::load(models, device)?,
-            helper: Helper::start(available)?,
+            helper: Helper::new(available),
         })
     }
 
@@ -112,10 +112,10 @@ impl Judge {
         let seconds = recordings.clean.len() as f64 / f64::from(recordings.rate_hz);
         let mut signals = vec![SignalResult {
             signal: NOISY.to_owned(),
-            scores: self.scores(&recordings, &recordings.noisy),
+            scores: self.scores(pair, NOISY, &recordings, &recordings.noisy),
         }];
         for (signal, output, cpu_seconds) in self.models.clean(&recordings)? {
-            let mut scores = self.scores(&recordings, &output);
+            let mut scores = self.scores(pair, &signal, &recordings, &output);
             scores.insert(Metric::RealTimeFactor, cpu_seconds / seconds);
             signals.push(SignalResult { signal, scores });
         }
@@ -130,18 +130,17 @@ impl Judge {
         })
     }
 
-    fn scores(&mut self, recordings: &Recordings, estimate: &[f32]) -> Scores {
+    fn scores(
+        &mut self,
+        pair: &Pair,
+        signal: &str,
+        recordings: &Recordings,
+        estimate: &[f32],
+    ) -> Scores {
         let Recordings { rate_hz, clean, .. } = recordings;
         let mut scores = metrics::measure(clean, estimate, *rate_hz);
-        if let Some(helper) = &mut self.helper {
-            match helper.measure(clean, estimate, *rate_hz) {
-                Ok(more) => scores.extend(more),
-                Err(error) => {
-                    log::warn!("{error:#}; it is not asked again");
-                    self.helper = None;
-                }
-            }
-        }
+        let name = format!("{} ({signal})", pair.name);
+        scores.extend(self.helper.measure(&name, clean, estimate, *rate_hz));
         scores
     }
 }

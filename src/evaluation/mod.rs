@@ -1,14 +1,17 @@
 //! Judging models on noisy recordings whose clean ones are known.
 //!
 //! [`pairs`] matches the files, [`judge`] cleans and measures a pair (the measures are in
-//! [`crate::metrics`], those of Python packages come through [`perceptual`]), [`summary`] takes means
-//! by input SNR. The result is shown as [`text`], and written by [`report`] as CSV, JSON and a
-//! [`page`] with [`chart`]s and [`examples`] to see and hear.
+//! [`crate::metrics`], those of Python packages come through [`perceptual`], and [`not_measured`]
+//! collects what they lack), [`summary`] takes means by input SNR. The result is shown as [`text`],
+//! and written by [`report`] as CSV, JSON and a [`page`] with [`chart`]s and [`examples`] to see and
+//! hear.
 
 pub mod chart;
 pub mod examples;
 pub mod judge;
+pub mod not_measured;
 pub mod page;
+mod page_table;
 pub mod pairs;
 pub mod perceptual;
 pub mod report;
@@ -20,6 +23,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::metrics::{Metric, Scores};
+use not_measured::NotMeasured;
 use pairs::LeftOut;
 use summary::Group;
 
@@ -31,8 +35,7 @@ pub const NOISY: &str = "noisy";
 pub struct Evaluation {
     pub program_version: &'static str,
     pub models: Vec<NamedModel>,
-    /// What could not be measured at all, and what to do about it.
-    pub not_measured: Vec<String>,
+    pub not_measured: NotMeasured,
     /// Means: all files first, then by input SNR.
     pub summary: Vec<Group>,
     pub files: Vec<FileResult>,
@@ -72,9 +75,8 @@ impl Evaluation {
     /// The metrics that at least one file has.
     pub fn metrics(&self) -> Vec<Metric> {
         let measured = |metric: &Metric| {
-            self.summary
-                .iter()
-                .any(|group| group.means.contains_key(metric))
+            let mut signals = self.files.iter().flat_map(|file| &file.signals);
+            signals.any(|signal| signal.scores.contains_key(metric))
         };
         Metric::ALL.into_iter().filter(measured).collect()
     }
@@ -83,8 +85,21 @@ impl Evaluation {
 /// A score as tables show it; a dash where it is missing.
 pub fn shown(metric: Metric, scores: &Scores) -> String {
     scores.get(&metric).map_or("–".into(), |value| {
-        format!("{value:.*}", metric.facts().decimals).replace('-', "−")
+        minus(format!("{value:.*}", metric.facts().decimals))
     })
+}
+
+/// An input SNR as tables show it, in dB.
+pub fn shown_snr(db: f64) -> String {
+    match db.is_finite() {
+        true => minus(format!("{db:.1}")),
+        false => "∞".to_owned(),
+    }
+}
+
+/// A number with the sign that is as wide as a plus.
+fn minus(number: String) -> String {
+    number.replace('-', "−")
 }
 
 /// A head of a column: title and unit.
@@ -93,5 +108,16 @@ pub fn heading(metric: Metric) -> String {
     match facts.unit {
         "" => facts.title.to_owned(),
         unit => format!("{} {unit}", facts.title),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_snr_is_shown_like_scores() {
+        assert_eq!(shown_snr(-3.14), "−3.1");
+        assert_eq!(shown_snr(f64::INFINITY), "∞");
     }
 }

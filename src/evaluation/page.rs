@@ -1,7 +1,7 @@
 //! The report as one HTML page that needs nothing beside it and no network.
 //!
-//! This file turns the results into the words and numbers that `page.html` sets; the template
-//! escapes them.
+//! This file and `page_table.rs` turn the results into the words and numbers that `page.html`
+//! sets; the template escapes them.
 
 use anyhow::{Context, Result};
 use minijinja::Environment;
@@ -9,10 +9,10 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::examples::{Example, MAX_SECONDS};
+use super::page_table::{Column, Row, column, file_rows, group_rows};
 use super::pairs::LeftOut;
-use super::text::band_name;
-use super::{Evaluation, NamedModel, chart, heading, shown};
-use crate::metrics::{Better, Facts, Metric, Scores};
+use super::{Evaluation, NamedModel, chart, heading, shown, shown_snr};
+use crate::metrics::{Facts, Metric};
 
 /// The template's name decides that it is escaped as HTML.
 const NAME: &str = "page.html";
@@ -23,7 +23,7 @@ const TEMPLATE: &str = include_str!("page.html");
 struct Page<'a> {
     version: &'a str,
     models: &'a [NamedModel],
-    not_measured: &'a [String],
+    not_measured: Vec<String>,
     left_out: &'a [LeftOut],
     count: usize,
     minutes: String,
@@ -35,35 +35,6 @@ struct Page<'a> {
     bands: Vec<Row>,
     files: Vec<Row>,
     examples: Vec<Shown>,
-}
-
-#[derive(Serialize)]
-struct Row {
-    /// Band or file; empty where it is that of the row above.
-    name: String,
-    /// Rows that share the name.
-    span: usize,
-    detail: String,
-    signal: String,
-    color: usize,
-    cells: Vec<CellText>,
-}
-
-#[derive(Serialize)]
-struct CellText {
-    value: String,
-    /// Against the noisy input.
-    change: Option<String>,
-    /// Whether that is an improvement.
-    better: bool,
-}
-
-#[derive(Serialize)]
-struct Column {
-    title: &'static str,
-    unit: &'static str,
-    meaning: &'static str,
-    arrow: &'static str,
 }
 
 #[derive(Serialize)]
@@ -106,7 +77,7 @@ pub fn render(evaluation: &Evaluation, examples: Vec<Example>) -> Result<String>
     let page = Page {
         version: evaluation.program_version,
         models: &evaluation.models,
-        not_measured: &evaluation.not_measured,
+        not_measured: evaluation.not_measured.statements(),
         left_out: &evaluation.left_out,
         count: evaluation.files.len(),
         minutes: format!("{minutes:.1}"),
@@ -143,75 +114,6 @@ fn charts(evaluation: &Evaluation, metrics: &[Metric], signals: &[String]) -> Ve
     drawn.filter_map(chart).collect()
 }
 
-fn column(metric: Metric) -> Column {
-    let facts = metric.facts();
-    let arrow = match facts.better {
-        Better::Higher => "↑",
-        Better::Lower => "↓",
-    };
-    Column {
-        title: facts.title,
-        unit: facts.unit,
-        meaning: facts.meaning,
-        arrow,
-    }
-}
-
-fn group_rows(
-    evaluation: &Evaluation,
-    metrics: &[Metric],
-    wanted: impl Fn(Option<i32>) -> bool,
-) -> Vec<Row> {
-    let groups: Vec<_> = evaluation
-        .summary
-        .iter()
-        .filter(|group| wanted(group.band_db))
-        .collect();
-    let bands = groups.chunk_by(|a, b| a.band_db == b.band_db);
-    bands
-        .flat_map(|band| {
-            band.iter().enumerate().map(|(color, group)| Row {
-                name: band_name(group.band_db),
-                span: if color == 0 { band.len() } else { 0 },
-                detail: group.files.to_string(),
-                signal: group.signal.clone(),
-                color,
-                cells: cells(metrics, &group.means, (color > 0).then_some(&band[0].means)),
-            })
-        })
-        .collect()
-}
-
-fn file_rows(evaluation: &Evaluation, metrics: &[Metric]) -> Vec<Row> {
-    let rows = evaluation.files.iter().map(|file| {
-        file.signals.iter().enumerate().map(|(color, signal)| Row {
-            name: file.name.clone(),
-            span: if color == 0 { file.signals.len() } else { 0 },
-            detail: snr(file.input_snr_db),
-            signal: signal.signal.clone(),
-            color,
-            cells: cells(metrics, &signal.scores, None),
-        })
-    });
-    rows.flatten().collect()
-}
-
-/// One row's scores, with the change against the scores of the noisy input where given.
-fn cells(metrics: &[Metric], scores: &Scores, noisy: Option<&Scores>) -> Vec<CellText> {
-    let cell = |metric: &Metric| {
-        let Facts {
-            decimals, better, ..
-        } = metric.facts();
-        let difference = noisy.and_then(|noisy| Some(scores.get(metric)? - noisy.get(metric)?));
-        CellText {
-            value: shown(*metric, scores),
-            change: difference.map(|by| format!("{by:+.decimals$}").replace('-', "−")),
-            better: difference.is_some_and(|by| (by > 0.0) == (better == Better::Higher)),
-        }
-    };
-    metrics.iter().map(cell).collect()
-}
-
 fn show(evaluation: &Evaluation, metrics: &[Metric], example: Example) -> Shown {
     let file = &evaluation.files[example.file];
     let caption = |name: &str| {
@@ -236,7 +138,7 @@ fn show(evaluation: &Evaluation, metrics: &[Metric], example: Example) -> Shown 
     };
     Shown {
         name: file.name.clone(),
-        snr: snr(file.input_snr_db),
+        snr: shown_snr(file.input_snr_db),
         captions: example
             .panels
             .iter()
@@ -246,41 +148,49 @@ fn show(evaluation: &Evaluation, metrics: &[Metric], example: Example) -> Shown 
     }
 }
 
-fn snr(db: f64) -> String {
-    match db.is_finite() {
-        true => format!("{db:.1} dB").replace('-', "−"),
-        false => "∞".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use super::super::not_measured::NotMeasured;
     use super::super::{FileResult, NOISY, SignalResult, summary};
     use super::*;
+    use crate::metrics::Scores;
 
-    fn evaluation() -> Evaluation {
-        let signal = |signal: &str, value| SignalResult {
+    fn file(name: &str, scores: [Scores; 2]) -> FileResult {
+        let signal = |(signal, scores): (&str, Scores)| SignalResult {
             signal: signal.into(),
-            scores: Scores::from([(Metric::SiSdr, value)]),
+            scores,
         };
-        let files = vec![FileResult {
-            name: "<b>&.wav".into(),
+        FileResult {
+            name: name.into(),
             noisy: "noisy".into(),
             clean: "clean".into(),
             rate_hz: 16_000,
             seconds: 3.0,
             input_snr_db: 1.0,
-            signals: vec![signal(NOISY, 1.0), signal("mine", 4.5)],
-        }];
+            signals: [NOISY, "mine"]
+                .into_iter()
+                .zip(scores)
+                .map(signal)
+                .collect(),
+        }
+    }
+
+    fn si_sdr(db: f64) -> Scores {
+        Scores::from([(Metric::SiSdr, db)])
+    }
+
+    fn evaluation(files: Vec<FileResult>) -> Evaluation {
+        let not_measured = NotMeasured::default();
+        not_measured.add("no <PESQ>".into());
         Evaluation {
             program_version: "1",
             models: vec![NamedModel {
                 name: "mine".into(),
                 path: Path::new("mine.safetensors").into(),
             }],
-            not_measured: vec!["no <PESQ>".into()],
+            not_measured,
             summary: summary::summarise(&files),
             files,
             left_out: vec![LeftOut {
@@ -290,18 +200,35 @@ mod tests {
         }
     }
 
+    fn one_file() -> Evaluation {
+        evaluation(vec![file("<b>&.wav", [si_sdr(1.0), si_sdr(4.5)])])
+    }
+
     #[test]
     fn names_are_escaped_and_changes_shown() {
-        let page = render(&evaluation(), Vec::new()).unwrap();
+        let page = render(&one_file(), Vec::new()).unwrap();
         assert!(page.contains("&lt;b&gt;&amp;.wav") && !page.contains("<b>&"));
         assert!(page.contains("+3.50") && page.contains("no &lt;PESQ&gt;"));
     }
 
     #[test]
     fn the_page_needs_nothing_from_elsewhere() {
-        let page = render(&evaluation(), Vec::new()).unwrap();
+        let page = render(&one_file(), Vec::new()).unwrap();
         for reference in ["http://", "https://", "src=\"/", "@import", "<link"] {
             assert!(!page.contains(reference), "{reference}");
         }
+    }
+
+    #[test]
+    fn changes_compare_the_same_files_and_say_how_many() {
+        let silent = file("silent.wav", [si_sdr(20.0), Scores::new()]);
+        let page = render(
+            &evaluation(vec![file("a.wav", [si_sdr(1.0), si_sdr(4.5)]), silent]),
+            Vec::new(),
+        );
+        let page = page.unwrap();
+        // In the summary and in the band, for both signals.
+        assert_eq!(page.matches("(1)</span>").count(), 4);
+        assert_eq!(page.matches("+3.50").count(), 2);
     }
 }

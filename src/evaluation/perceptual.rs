@@ -1,7 +1,8 @@
 //! PESQ-WB and DNSMOS, which only Python packages have: a helper process measures them.
 //!
 //! The script travels in the program; `python3` or what `DENOISED_PYTHON` names runs it. Where
-//! Python or a package is missing, the rest of the evaluation goes on without these measures.
+//! Python or a package is missing, the rest of the evaluation goes on without these measures; where
+//! the script dies, without those of one signal.
 
 use std::collections::HashMap;
 use std::env;
@@ -9,8 +10,9 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 
+use super::not_measured::NotMeasured;
 use crate::audio::resample::resample;
 use crate::metrics::{Metric, Scores};
 
@@ -18,13 +20,15 @@ const SCRIPT: &str = include_str!("perceptual.py");
 const RATE_HZ: u32 = 16_000;
 /// What the script calls its measures, and what people do.
 const MEASURES: [(&str, &str); 2] = [("pesq", "PESQ-WB"), ("dnsmos", "DNSMOS")];
+/// A worker's script that fails so often would fail for every file.
+const MAX_FAILURES: usize = 3;
 
 /// What the helper can measure here.
 #[derive(Debug, Default)]
 pub struct Available {
     measures: Vec<&'static str>,
-    /// Why the others are missing, and what to do.
-    pub missing: Vec<String>,
+    /// Why the others are missing, and what to do; helpers add what they failed at.
+    pub missing: NotMeasured,
 }
 
 /// Asks Python which packages it has.
@@ -35,20 +39,18 @@ pub fn probe() -> Available {
     let lacking: Option<HashMap<String, Vec<String>>> = output
         .ok()
         .and_then(|output| serde_json::from_slice(&output.stdout).ok());
-    let Some(lacking) = lacking else {
-        return Available {
-            measures: Vec::new(),
-            missing: vec![format!(
-                "PESQ-WB and DNSMOS were not measured: {name} does not run; let DENOISED_PYTHON \
-                 name a Python with the packages pesq and speechmos"
-            )],
-        };
-    };
     let mut available = Available::default();
+    let Some(lacking) = lacking else {
+        available.missing.add(format!(
+            "PESQ-WB and DNSMOS were not measured: {name} does not run; let DENOISED_PYTHON name a \
+             Python with the packages pesq and speechmos"
+        ));
+        return available;
+    };
     for (key, title) in MEASURES {
         match lacking.get(key).map(Vec::as_slice) {
             Some([]) => available.measures.push(key),
-            packages => available.missing.push(format!(
+            packages => available.missing.add(format!(
                 "{title} was not measured: {name} lacks {0}; `{name} -m pip install {0}` adds it, or \
                  let DENOISED_PYTHON name a Python that has it",
                 packages.unwrap_or_default().join(" ")
@@ -58,47 +60,108 @@ pub fn probe() -> Available {
     available
 }
 
-/// A running script.
+/// A worker's script, which is started when it is first needed and again after it died.
 pub struct Helper {
+    measures: Vec<&'static str>,
+    running: Option<Running>,
+    failures: usize,
+    not_measured: NotMeasured,
+}
+
+impl Helper {
+    /// A helper for what is available, which may be nothing.
+    pub fn new(available: &Available) -> Helper {
+        Helper {
+            measures: available.measures.clone(),
+            running: None,
+            failures: 0,
+            not_measured: available.missing.clone(),
+        }
+    }
+
+    /// The measures of `estimate` against the clean `reference`, both at `rate_hz`. Where the script
+    /// fails there are none, which is put down as not measured with the `name` of the estimate.
+    pub fn measure(
+        &mut self,
+        name: &str,
+        reference: &[f32],
+        estimate: &[f32],
+        rate_hz: u32,
+    ) -> Scores {
+        if self.measures.is_empty() || self.failures == MAX_FAILURES {
+            return Scores::new();
+        }
+        let scores = self
+            .running()
+            .and_then(|running| running.measure(reference, estimate, rate_hz));
+        scores.unwrap_or_else(|error| {
+            self.fail(name, &error);
+            Scores::new()
+        })
+    }
+
+    fn running(&mut self) -> Result<&mut Running> {
+        let running = match self.running.take() {
+            Some(running) => running,
+            None => Running::start(&self.measures)?,
+        };
+        Ok(self.running.insert(running))
+    }
+
+    /// Ends the script, which may be out of step with the requests even where it has not died.
+    fn fail(&mut self, name: &str, error: &Error) {
+        self.running = None;
+        self.failures += 1;
+        let end = match self.failures {
+            MAX_FAILURES => format!("; after {MAX_FAILURES} failures it is not asked again"),
+            _ => String::new(),
+        };
+        let statement = format!(
+            "{} of {name} not measured: the Python helper failed: {error:#}; what it said is \
+             on standard error, and where memory ran out, fewer --jobs help{end}",
+            self.titles(),
+        );
+        log::warn!("{statement}");
+        self.not_measured.add(statement);
+    }
+
+    fn titles(&self) -> String {
+        let measured = MEASURES
+            .into_iter()
+            .filter(|(key, _)| self.measures.contains(key));
+        let titles: Vec<&str> = measured.map(|(_, title)| title).collect();
+        titles.join(" and ")
+    }
+}
+
+/// A running script.
+struct Running {
     process: Child,
     requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
-impl Helper {
-    /// Starts the script for what is available, if anything is.
-    ///
-    /// # Errors
-    /// Python cannot be started any more.
-    pub fn start(available: &Available) -> Result<Option<Helper>> {
-        if available.measures.is_empty() {
-            return Ok(None);
-        }
+impl Running {
+    fn start(measures: &[&str]) -> Result<Running> {
         let mut process = command(python())
-            .args(&available.measures)
+            .args(measures)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("cannot start Python for PESQ and DNSMOS")?;
+            .context("it cannot be started")?;
         let requests = process.stdin.take();
-        let answers = process.stdout.take().context("Python has no output")?;
-        Ok(Some(Helper {
+        let answers = process.stdout.take().context("it has no output")?;
+        Ok(Running {
             process,
             requests,
             answers: BufReader::new(answers),
-        }))
+        })
     }
 
-    /// The measures of `estimate` against the clean `reference`, both at `rate_hz`.
-    ///
-    /// # Errors
-    /// The script ended; what it said is on standard error.
-    pub fn measure(&mut self, reference: &[f32], estimate: &[f32], rate_hz: u32) -> Result<Scores> {
-        let answer = self
-            .ask(reference, estimate, rate_hz)
-            .context("the Python helper for PESQ and DNSMOS failed")?;
-        let values: HashMap<String, f64> = serde_json::from_str(&answer)
-            .with_context(|| format!("the Python helper answered {answer:?}"))?;
+    fn measure(&mut self, reference: &[f32], estimate: &[f32], rate_hz: u32) -> Result<Scores> {
+        let answer = self.ask(reference, estimate, rate_hz)?;
+        let values: HashMap<String, f64> =
+            serde_json::from_str(&answer).with_context(|| format!("it answered {answer:?}"))?;
         let known = |metric: Metric| Some((metric, *values.get(metric.facts().key)?));
         Ok(Metric::ALL.into_iter().filter_map(known).collect())
     }
@@ -115,7 +178,7 @@ impl Helper {
                 .flat_map(|s| s.to_le_bytes()),
         );
         let requests = self.requests.as_mut().context("it was stopped")?;
-        requests.write_all(&request)?;
+        requests.write_all(&request).context("it ended")?;
         requests.flush()?;
         let mut answer = String::new();
         ensure!(self.answers.read_line(&mut answer)? > 0, "it ended");
@@ -123,7 +186,7 @@ impl Helper {
     }
 }
 
-impl Drop for Helper {
+impl Drop for Running {
     /// The script ends with its input.
     fn drop(&mut self) {
         self.requests = None;

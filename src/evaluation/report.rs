@@ -14,10 +14,10 @@ const PAGE: &str = "index.html";
 const CSV: &str = "eval.csv";
 const JSON: &str = "eval.json";
 
-/// Checks that a report can be written into `folder`, before the work is done.
+/// Checks that a report can be written into `folder`, which is made, before the work is done.
 ///
 /// # Errors
-/// There is one already and it may not be replaced, or `folder` is a file.
+/// There is one already and it may not be replaced, or `folder` is a file or cannot be written to.
 pub fn ensure_writable(folder: &Path, replace: bool) -> Result<()> {
     ensure!(
         !folder.is_file(),
@@ -32,6 +32,9 @@ pub fn ensure_writable(folder: &Path, replace: bool) -> Result<()> {
             path.display()
         );
     }
+    // Only writing shows what permissions, mounts and names amount to; dropping it removes the file.
+    PendingFile::new(&folder.join(PAGE))
+        .context("--out takes a folder that can be made and written to")?;
     Ok(())
 }
 

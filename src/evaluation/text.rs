@@ -2,8 +2,9 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
-use super::{Evaluation, heading, shown};
-use crate::metrics::{Metric, Scores};
+use super::summary::Group;
+use super::{Evaluation, heading, minus, shown, shown_snr};
+use crate::metrics::Metric;
 
 /// Every file and signal.
 pub fn files(evaluation: &Evaluation) -> String {
@@ -13,14 +14,11 @@ pub fn files(evaluation: &Evaluation) -> String {
         for (index, signal) in file.signals.iter().enumerate() {
             // Said once per file, not in every row.
             let (name, snr) = match index {
-                0 => (file.name.clone(), format!("{:.1}", file.input_snr_db)),
+                0 => (file.name.clone(), shown_snr(file.input_snr_db)),
                 _ => (String::new(), String::new()),
             };
-            table.add_row(row(
-                [name, snr, signal.signal.clone()],
-                &metrics,
-                &signal.scores,
-            ));
+            let scores = metrics.iter().map(|metric| shown(*metric, &signal.scores));
+            table.add_row(row([name, snr, signal.signal.clone()], scores));
         }
     }
     aligned(table)
@@ -36,18 +34,34 @@ pub fn summary(evaluation: &Evaluation) -> String {
             Some(band) if band == group.band_db => (String::new(), String::new()),
             _ => (band_name(group.band_db), group.files.to_string()),
         };
-        table.add_row(row(
-            [band, files, group.signal.clone()],
-            &metrics,
-            &group.means,
-        ));
+        let means = metrics.iter().map(|metric| mean(*metric, group));
+        table.add_row(row([band, files, group.signal.clone()], means));
     }
-    aligned(table)
+    aligned(table) + note(&evaluation.summary)
+}
+
+/// A mean, with the number of its files where these are not all.
+fn mean(metric: Metric, group: &Group) -> String {
+    let value = shown(metric, &group.means);
+    match group.fewer_files.get(&metric) {
+        Some(files) => format!("{value} ({files})"),
+        None => value,
+    }
+}
+
+/// What the numbers in brackets are, if there are any.
+fn note(summary: &[Group]) -> &'static str {
+    match summary.iter().all(|group| group.fewer_files.is_empty()) {
+        true => "",
+        false => {
+            "\n\n(N): only N of the files have the value for every signal; the mean is over these"
+        }
+    }
 }
 
 /// What a band of input SNR is called.
 pub fn band_name(band_db: Option<i32>) -> String {
-    band_db.map_or("all".into(), |db| format!("{db} dB").replace('-', "−"))
+    band_db.map_or("all".into(), |db| minus(format!("{db} dB")))
 }
 
 fn table(first: &[&str], metrics: &[Metric]) -> Table {
@@ -59,8 +73,7 @@ fn table(first: &[&str], metrics: &[Metric]) -> Table {
     table
 }
 
-fn row<const N: usize>(first: [String; N], metrics: &[Metric], scores: &Scores) -> Vec<Cell> {
-    let values = metrics.iter().map(|metric| shown(*metric, scores));
+fn row<const N: usize>(first: [String; N], values: impl Iterator<Item = String>) -> Vec<Cell> {
     first.into_iter().chain(values).map(Cell::new).collect()
 }
 
@@ -73,4 +86,29 @@ fn aligned(mut table: Table) -> String {
         }
     }
     table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::metrics::Scores;
+
+    #[test]
+    fn a_mean_over_fewer_files_says_how_many() {
+        let group = |fewer_files| Group {
+            band_db: None,
+            signal: "noisy".into(),
+            files: 3,
+            means: Scores::from([(Metric::SiSdr, -1.5)]),
+            fewer_files,
+        };
+        let all = group(BTreeMap::new());
+        assert_eq!(mean(Metric::SiSdr, &all), "−1.50");
+        assert_eq!(note(&[all]), "");
+        let fewer = group(BTreeMap::from([(Metric::SiSdr, 2)]));
+        assert_eq!(mean(Metric::SiSdr, &fewer), "−1.50 (2)");
+        assert!(note(&[fewer]).contains("(N)"));
+    }
 }

@@ -6,7 +6,10 @@
 //! reference's energy, and powers are floored 60 dB below the mean of the reference's frame
 //! maxima. Do not compare with figures of other programs.
 
-use realfft::RealFftPlanner;
+use std::sync::Arc;
+
+use realfft::num_complex::Complex;
+use realfft::{RealFftPlanner, RealToComplex};
 
 use crate::dsp::power_to_db;
 
@@ -19,51 +22,65 @@ pub fn log_spectral_distance_db(reference: &[f32], estimate: &[f32], rate_hz: u3
     let energy = |signal: &[f32]| -> f64 { signal.iter().map(|&s| f64::from(s).powi(2)).sum() };
     // An estimate without any energy stays at the floor.
     let gain = energy(reference) / (energy(estimate) + 1e-20);
-    let reference = powers(reference, rate_hz);
-    let estimate = powers(estimate, rate_hz);
-    let peaks = reference
-        .iter()
-        .map(|frame| frame.iter().copied().fold(0.0, f64::max));
-    let floor = FLOOR_RATIO * peaks.sum::<f64>() / reference.len() as f64;
-    if reference.is_empty() || floor == 0.0 {
+    let size = rate_hz as usize * FRAME_MS / 2000 * 2;
+    let (mut of_reference, mut of_estimate) = (Spectrum::new(size), Spectrum::new(size));
+    let frame_count = frames(reference, size).len();
+    // The floor needs all frames before the first can be compared. The reference is transformed
+    // twice for it: the spectra of a long recording would take many times its own memory.
+    let peak = |frame| of_reference.powers(frame).fold(0.0, f64::max);
+    let peaks: f64 = frames(reference, size).map(peak).sum();
+    let floor = FLOOR_RATIO * peaks / frame_count as f64;
+    if frame_count == 0 || floor == 0.0 {
         return None;
     }
-    let distance = |(reference, estimate): (&Vec<f64>, &Vec<f64>)| {
-        let square = |(reference, estimate): (&f64, &f64)| {
+    let distance = |(reference, estimate)| {
+        let bins = of_reference.powers(reference);
+        let square = |(reference, estimate): (f64, f64)| {
             let ratio = reference.max(floor) / (gain * estimate).max(floor);
             power_to_db(ratio).powi(2)
         };
-        let sum: f64 = reference.iter().zip(estimate).map(square).sum();
-        (sum / reference.len() as f64).sqrt()
+        let sum: f64 = bins.zip(of_estimate.powers(estimate)).map(square).sum();
+        (sum / (size / 2 + 1) as f64).sqrt()
     };
-    let sum: f64 = reference.iter().zip(&estimate).map(distance).sum();
-    Some(sum / reference.len() as f64)
+    let pairs = frames(reference, size).zip(frames(estimate, size));
+    Some(pairs.map(distance).sum::<f64>() / frame_count as f64)
 }
 
-/// Power spectra of all whole frames.
-fn powers(signal: &[f32], rate_hz: u32) -> Vec<Vec<f64>> {
-    let size = rate_hz as usize * FRAME_MS / 2000 * 2;
-    let fft = RealFftPlanner::<f64>::new().plan_fft_forward(size);
-    let (mut frame, mut spectrum) = (fft.make_input_vec(), fft.make_output_vec());
-    let window: Vec<f64> = (0..size)
-        .map(|n| {
-            (std::f64::consts::PI * n as f64 / size as f64)
-                .sin()
-                .powi(2)
-        })
-        .collect();
-    let starts = (0..(signal.len() + 1).saturating_sub(size)).step_by(size / 2);
-    starts
-        .map(|start| {
-            for ((windowed, &sample), window) in frame.iter_mut().zip(&signal[start..]).zip(&window)
-            {
-                *windowed = f64::from(sample) * window;
-            }
-            fft.process(&mut frame, &mut spectrum)
-                .expect("buffers were made by this transform");
-            spectrum.iter().map(|bin| bin.norm_sqr()).collect()
-        })
-        .collect()
+/// All whole frames.
+fn frames(signal: &[f32], size: usize) -> impl ExactSizeIterator<Item = &[f32]> {
+    signal.windows(size).step_by(size / 2)
+}
+
+/// The power spectrum of one frame after another.
+struct Spectrum {
+    fft: Arc<dyn RealToComplex<f64>>,
+    window: Vec<f64>,
+    frame: Vec<f64>,
+    bins: Vec<Complex<f64>>,
+}
+
+impl Spectrum {
+    fn new(size: usize) -> Spectrum {
+        let fft = RealFftPlanner::new().plan_fft_forward(size);
+        let phase = |n: usize| std::f64::consts::PI * n as f64 / size as f64;
+        Spectrum {
+            window: (0..size).map(|n| phase(n).sin().powi(2)).collect(),
+            frame: fft.make_input_vec(),
+            bins: fft.make_output_vec(),
+            fft,
+        }
+    }
+
+    fn powers<'a>(&'a mut self, samples: &[f32]) -> impl Iterator<Item = f64> + use<'a> {
+        let frame = self.frame.iter_mut().zip(samples).zip(&self.window);
+        for ((windowed, &sample), window) in frame {
+            *windowed = f64::from(sample) * window;
+        }
+        self.fft
+            .process(&mut self.frame, &mut self.bins)
+            .expect("buffers were made by this transform");
+        self.bins.iter().map(|bin| bin.norm_sqr())
+    }
 }
 
 #[cfg(test)]
