@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn input_snr_is_shown_like_scores() {
-        assert_eq!(shown_snr(-3.14), "−3.1");
+        assert_eq!(shown_snr(-3.2), "−3.2");
         assert_eq!(shown_snr(f64::INFINITY), "∞");
     }
 }
