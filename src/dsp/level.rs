@@ -7,6 +7,14 @@
 
 use super::power_to_db;
 
+/// Quieter samples are digital silence; dither of 16 bits is louder.
+const DIGITAL_SILENCE: f32 = 1e-6;
+
+/// Whether there is nothing at all, as from a muted microphone or an editor.
+pub fn is_digital_silence(samples: &[f32]) -> bool {
+    samples.iter().all(|sample| sample.abs() < DIGITAL_SILENCE)
+}
+
 /// Levels below this are reported as this: silence.
 pub const FLOOR_DB: f64 = -120.0;
 

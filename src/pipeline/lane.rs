@@ -16,11 +16,10 @@ use super::denoise::Denoise;
 use super::ramp::Ramp;
 use super::settings::Sound;
 use super::stats::Level;
+use crate::dsp::level::is_digital_silence;
 
 /// How long a model hears before it is heard.
 const WARM_UP_S: f64 = 0.1;
-/// Quieter samples are digital silence; dither of 16 bits is louder.
-const SILENCE: f32 = 1e-6;
 /// No sound is 24 dB above full scale.
 const LOUDEST: f32 = 16.0;
 
@@ -190,15 +189,9 @@ impl Lane {
                 *sample += self.noise.advance() * (noisy - *sample);
             }
         }
-        if frame.iter().all(|sample| sample.abs() < SILENCE) {
+        if is_digital_silence(frame) {
             self.silent_frames += 1;
         } else {
-            if self.idle() {
-                // After silence a model is as good as new: no need to warm it up.
-                for tier in self.tiers.iter_mut().filter(|tier| tier.heard > 0) {
-                    tier.model.reset();
-                }
-            }
             self.silent_frames = 0;
         }
     }
