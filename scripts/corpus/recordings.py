@@ -228,7 +228,9 @@ NOISES += chosen()
 
 
 def fetch(repository, commit, paths, folder):
-    git = ['git', '--literal-pathspecs', '-C', folder + '.tmp']
+    # Names of recordings hold brackets, which git would take for patterns.
+    literal = [] if any('*' in path for path in paths) else ['--literal-pathspecs']
+    git = ['git', *literal, '-C', folder + '.tmp']
     os.makedirs(folder + '.tmp', exist_ok=True)
     for command in (['init', '-q'], ['fetch', '-q', '--depth', '1', f'https://github.com/{repository}', commit],
                     ['checkout', '-q', 'FETCH_HEAD', '--', *paths]):

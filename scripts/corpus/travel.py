@@ -86,7 +86,9 @@ def encode(corpus, name, clips, out):
         table.append([round(start * target / rate), round(position * target / rate), columns])
     kbit_s = KBIT_S['noise' if 'noise' in name else 'speech'][target]
     raw = ['-f', 's16le', '-ar', str(rate), '-ac', '1', '-i', '-']
-    opus = ['-ar', str(target), '-c:a', 'libopus', '-b:a', f'{kbit_s}k', '-application', 'audio', str(out)]
+    # A compression level of 3 takes a sixth of the time of 10, and a tenth more bytes.
+    opus = ['-ar', str(target), '-c:a', 'libopus', '-b:a', f'{kbit_s}k', '-application', 'audio',
+            '-compression_level', '3', str(out)]
     subprocess.run(['ffmpeg', '-v', 'error', '-y', *raw, *opus], input=b''.join(audio), check=True)
     return {'list': name, 'rate': target, 'clips': table}
 

@@ -12,7 +12,8 @@
 //! 5. [`noise`]: a mixture of [`file`](file_noise), [`coloured`], [`hum`], [`fan`], [`babble`],
 //!    [`clicks`], [`struck`] things and [`calls`] at a drawn signal-to-noise ratio;
 //! 6. what only the noisy side suffers: [`rumble`] and offset, [`clipping`], [`quantisation`],
-//!    [`packet_loss`].
+//!    [`packet_loss`];
+//! 7. [`mute`]: stretches that a switch or a gate holds far down, on both sides.
 //!
 //! Some clips stay untouched (clean in, clean out) and some hold no speech (silence as target).
 //! Everything is mono `f32` at 48 kHz, and everything follows from the seed of the generator.
@@ -36,6 +37,7 @@ pub mod folder;
 pub mod hum;
 pub mod level;
 pub mod live;
+pub mod mute;
 pub mod noise;
 pub mod packet_loss;
 mod process;

@@ -79,6 +79,7 @@ impl Recipe {
         }
         if !untouched {
             self.damage(&mut noisy, low_pass.as_ref(), rng);
+            self.mute.apply(&mut noisy, &mut target, rng);
         }
         let band_limit_hz = low_pass.map_or(RATE_HZ / 2.0, |low_pass| low_pass.limit_hz());
         Corrupted {

@@ -10,6 +10,7 @@ use super::clipping::Clipping;
 use super::draw::Probability;
 use super::equaliser::Equaliser;
 use super::level::Level;
+use super::mute::Mute;
 use super::noise::Noise;
 use super::packet_loss::PacketLoss;
 use super::quantisation::Quantisation;
@@ -42,6 +43,8 @@ pub struct Recipe {
     pub quantisation: Quantisation,
     /// Gaps in the noisy side.
     pub packet_loss: PacketLoss,
+    /// Stretches of both sides that a switch or a gate holds far down.
+    pub mute: Mute,
 }
 
 impl Default for Recipe {
@@ -58,6 +61,7 @@ impl Default for Recipe {
             clipping: Clipping::default(),
             quantisation: Quantisation::default(),
             packet_loss: PacketLoss::default(),
+            mute: Mute::default(),
         }
     }
 }
@@ -77,6 +81,7 @@ impl Recipe {
             clipping: Clipping::off(),
             quantisation: Quantisation::off(),
             packet_loss: PacketLoss::off(),
+            mute: Mute::default(),
         }
     }
 
