@@ -1,8 +1,9 @@
 //! The one terminal that log messages and moving lines share, and which may be closed at any time.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::LazyLock;
 
+use anyhow::{Context, Result};
 use env_logger::Logger;
 use indicatif::MultiProgress;
 use log::{Log, Metadata, Record};
@@ -17,6 +18,17 @@ pub fn lines() -> &'static MultiProgress {
 /// Whether standard error is a terminal, and still open.
 pub fn is_there() -> bool {
     std::io::stderr().is_terminal()
+}
+
+/// Prints `text` and an end of line on standard output. Whoever has closed it has seen enough, which is no error.
+///
+/// # Errors
+/// It cannot be written for another reason, such as a full disk.
+pub fn print(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("cannot write to standard output"),
+    }
 }
 
 /// Sends log messages to standard error, above the moving lines. `RUST_LOG` chooses them.

@@ -186,6 +186,10 @@ fn stdin_to_stdout_is_wav_of_open_length() {
 
     let said = shell.clean("a.wav -o -").ok();
     shell.clean_with_stdin("- -o again.wav", &said.out).ok();
+    fs::write(shell.path("drawn.png"), "precious").unwrap();
+    shell
+        .clean_with_stdin("- -o drawn.wav --plot", &said.out)
+        .fails_saying(&["drawn.png exists already", "--force"]);
     assert_eq!(samples(&shell.path("again.wav")).len(), file.len());
 }
 

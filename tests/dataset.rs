@@ -158,6 +158,22 @@ fn nothing_usable_is_an_error() {
 }
 
 #[test]
+fn a_reader_that_has_gone_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("a.wav"), &noise(1.0, 0.1));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = std::process::Command::new(assert_cmd::cargo::cargo_bin!("denoised"))
+        .args(["data", "check"])
+        .arg(folder.path())
+        .stdout(writer)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success(), "{said}");
+}
+
+#[test]
 fn a_room_is_judged_by_level_clipping_and_speech() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let model = Model::load(&root.join("models/denoised.safetensors"), Device::Cpu).unwrap();

@@ -156,6 +156,46 @@ fn misaligned_and_inverted_pairs_are_laid_over_each_other() {
 }
 
 #[test]
+fn sides_that_exceed_full_scale_keep_their_levels_beside_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let clean = speech(6, 3.0);
+    let noisy = sum(&clean, &noise(6, clean.len(), 0.1));
+    let highest = noisy.iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: RATE_HZ,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let [noisy, clean] = [("noisy", noisy), ("clean", clean)].map(|(side, samples)| {
+        let side = folder.path().join(side);
+        fs::create_dir(&side).unwrap();
+        let mut writer = hound::WavWriter::create(side.join("loud.wav"), spec).unwrap();
+        for sample in samples {
+            writer.write_sample(1.3 / highest * sample).unwrap();
+        }
+        writer.finalize().unwrap();
+        side
+    });
+    let corpus = Corpus::new(Some(folder.path().join("cache"))).unwrap();
+    let config = PairsConfig {
+        level_probability: 0.0,
+        ..PairsConfig::default()
+    };
+    let checked = Pairs::open(&noisy, &clean, &config, &corpus).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let example = checked.pairs.draw(&mut rng, 96_000);
+    let sides = example.noisy.iter().zip(&example.target);
+    let product: f32 = sides.map(|(a, b)| a * b).sum();
+    let energy: f32 = example.target.iter().map(|x| x * x).sum();
+    assert!(
+        (product / energy - 1.0).abs() < 0.05,
+        "{}",
+        product / energy
+    );
+}
+
+#[test]
 fn pairs_alone_train_a_model_and_a_seed_reproduces_it() {
     let folder = tempfile::tempdir().unwrap();
     let folders = Folders(folder.path().to_owned());

@@ -274,6 +274,33 @@ fn only_what_changed_is_opened_again() {
 }
 
 #[test]
+fn a_recording_that_cannot_start_leaves_the_other_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [clean, raw] = ["stick/clean.wav", "raw.wav"].map(|name| folder.path().join(name));
+    let settings = Settings {
+        record_raw: Some(raw.clone()),
+        ..Settings::default()
+    };
+    let mut bench = Bench::start(settings.clone());
+    bench.run(20);
+    let both = Settings {
+        record: Some(clean.clone()),
+        ..settings
+    };
+    for _ in 0..2 {
+        let error = bench.pipeline.apply(both.clone()).unwrap_err();
+        assert!(format!("{error:#}").contains("stick/clean.wav"));
+        bench.run(20);
+    }
+    std::fs::create_dir(folder.path().join("stick")).unwrap();
+    bench.pipeline.apply(both).unwrap();
+    bench.run(20);
+    bench.pipeline.stop().unwrap();
+    assert_eq!(recorded(&raw).len(), 80 * 480, "in one file");
+    assert!(recorded(&clean).len() > 10 * 480);
+}
+
+#[test]
 fn a_model_that_does_not_load_is_an_error_at_the_start() {
     let load: ModelLoader = Box::new(|| bail!("no such model"));
     let backend = Box::new(SharedCard::new());

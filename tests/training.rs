@@ -197,6 +197,14 @@ fn trained(folder: &Path, name: &str, change: TrainingConfig) -> (anyhow::Result
 fn divergence_is_taken_back_and_in_the_end_told() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let once = TrainingConfig {
+        updates: 1,
+        ..tiny()
+    };
+    let (ended, _) = trained(folder.path(), "first.safetensors", once);
+    ended.unwrap();
+    let first = Checkpoint::load(&path("first.safetensors"), Device::Cpu).unwrap();
     // Harmless for the first updates, then beyond what numbers can hold.
     let config = TrainingConfig {
         learning_rate: 1e35,
@@ -205,18 +213,48 @@ fn divergence_is_taken_back_and_in_the_end_told() {
         weight_decay: 0.0,
         ..tiny()
     };
-    let (ended, _) = trained(folder.path(), "wild.safetensors", config);
+    let run = run(folder.path(), "wild.safetensors", &config);
+    let start = Start::FineTune(Box::new(config), Box::new(first));
+    let ended = train(run, start, &AtomicBool::new(false));
     let message = format!("{:#}", ended.unwrap_err());
-    assert!(
-        message.contains("diverged 5 times") && message.contains("lower learning_rate"),
-        "{message}"
-    );
-    // What was good once is kept, and has only numbers in it.
-    let kept = folder.path().join("wild.safetensors");
-    if message.contains("are kept") {
-        Checkpoint::load(&kept, Device::Cpu).unwrap();
-    } else {
-        assert!(!kept.exists());
+    for words in [
+        "diverged 5 times",
+        "lower learning_rate",
+        "keeps the weights",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+    // What was good once, at least the weights of before, has only numbers in it.
+    let kept = Checkpoint::load(&path("wild.safetensors"), Device::Cpu).unwrap();
+    for (name, tensor) in &kept.tensors {
+        assert!(tensor.abs().max().double_value(&[]).is_finite(), "{name}");
+    }
+}
+
+#[test]
+fn a_run_whose_weights_are_lost_leaves_some_again_when_it_goes_on() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing gets better, as the weights stay what they are.
+    let config = TrainingConfig {
+        learning_rate: 1e-30,
+        weight_decay: 0.0,
+        average_decay: 0.0,
+        updates: 2,
+        ..tiny()
+    };
+    let (ended, _) = trained(folder.path(), "lost.safetensors", config.clone());
+    ended.unwrap();
+    let out = folder.path().join("lost.safetensors");
+    for updates in [None, Some(3)] {
+        std::fs::remove_file(&out).unwrap();
+        let run = run(folder.path(), "lost.safetensors", &config);
+        let start = Start::Resume {
+            updates,
+            minutes: None,
+        };
+        train(run, start, &AtomicBool::new(false)).unwrap();
+        Checkpoint::load(&out, Device::Cpu).unwrap();
     }
 }
 
@@ -331,6 +369,29 @@ fn an_out_that_cannot_be_written_is_told_before_anything_is_decoded() {
         );
     }
     assert!(!folder.path().join("cache").exists());
+}
+
+#[test]
+fn nothing_is_replaced_or_ignored_without_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    speech(&folder.path().join("speech"));
+    std::fs::write(folder.path().join("mine.png"), "precious").unwrap();
+    for (arguments, problem) in [
+        ("--speech speech --out mine.safetensors", "mine.png exists"),
+        ("--pairs a b --out new.safetensors --rir speech", "--speech"),
+    ] {
+        let ended = std::process::Command::new(assert_cmd::cargo::cargo_bin!("denoised"))
+            .current_dir(folder.path())
+            .args(["train", "--cache", "cache"])
+            .args(arguments.split(' '))
+            .output()
+            .unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(
+            !ended.status.success() && said.contains(problem),
+            "{arguments}: {said}"
+        );
+    }
 }
 
 #[test]

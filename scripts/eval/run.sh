@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures `denoised clean` beside RNNoise 0.2 and DeepFilterNet3 on the validation mixtures.
+# Measures `denoised clean` beside RNNoise 0.2 and DeepFilterNet3, also at low latency, on the validation mixtures.
 #
 #   scripts/eval/run.sh CORPUS_DIR [MODEL.safetensors]
 #
@@ -44,7 +44,7 @@ if [ ! -f "$set_dir/meta.csv" ]; then
         -n 40 --snr -5 0 5 10 15 --dur 8 --seed 1 --min-speech-fs 16000 --min-noise-s 1
 fi
 
-for peer in rnnoise02 dfn3; do
+for peer in rnnoise02 dfn3 dfn3_ll; do
     [ "$(find "$out/processed/$peer" -name '*.wav' 2>/dev/null | wc -l)" = 40 ] && continue
     say "running $peer"
     $py $here/peers.py --peer $peer --in "$set_dir/noisy" --out "$out/processed" --core "$core"

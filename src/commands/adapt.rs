@@ -132,11 +132,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let out = args.run.out()?;
-    ensure!(
-        args.run.force || !out.exists(),
-        "{} exists: choose another --out, or --force to replace it",
-        out.display()
-    );
+    let advice = "choose another --out, or --force to replace it";
+    args.run.refuse_existing(&out, advice)?;
     let init = locate::chosen(args.init.as_deref())?;
     let checkpoint = Checkpoint::load(&init, args.run.device)?;
     let way = config.way;

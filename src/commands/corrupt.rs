@@ -141,7 +141,7 @@ fn corrupt_file(
     };
     let inside = resample(&clean, rate_hz, SAMPLE_RATE_HZ)?;
 
-    let corrupted = flags::within_band(recipe, rate_hz).corrupt(&inside, sources, rng);
+    let corrupted = flags::within_band(recipe, rate_hz, rng).corrupt(&inside, sources, rng);
     let noise_folders = args.corruption.noise_folders();
     ensure!(
         corrupted.snr_db < f32::INFINITY || noise_folders.is_empty(),

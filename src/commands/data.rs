@@ -11,6 +11,7 @@ use indicatif::ProgressBar;
 use crate::dataset::measure::measure;
 use crate::dataset::report::{Report, Summary, Use};
 use crate::parallel;
+use crate::terminal;
 use crate::training::listing::{self, Listed};
 
 /// Look at training data.
@@ -58,9 +59,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let files = listed.into_iter().zip(results).collect();
     let report = Report::new(files, purpose);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        terminal::print(&serde_json::to_string_pretty(&report)?)?;
     } else {
-        print!("{}", text(&report));
+        terminal::print(text(&report).trim_end())?;
     }
     ensure!(
         report.is_usable(),

@@ -89,9 +89,16 @@ pub fn run(args: Args) -> Result<ExitCode> {
         files,
         left_out,
     };
+    let page = args.out.as_ref().map(|folder| folder.join("index.html"));
+    // Before anything is printed, which may fail, and so may the report: neither must cost the other.
+    let written = match &args.out {
+        Some(folder) => write_report(&evaluation, &loaded, folder, &args),
+        None => Ok(()),
+    };
     print(&evaluation, args.json)?;
-    if let Some(folder) = &args.out {
-        write_report(&evaluation, &loaded, folder, &args)?;
+    written?;
+    if let (Some(page), false) = (page, args.json) {
+        terminal::print(&format!("\nThe report is {}", page.display()))?;
     }
     Ok(ExitCode::from(u8::from(!evaluation.left_out.is_empty())))
 }
@@ -145,13 +152,12 @@ fn judge_all(
 
 fn print(evaluation: &Evaluation, json: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(evaluation)?);
-        return Ok(());
+        return terminal::print(&serde_json::to_string_pretty(evaluation)?);
     }
-    println!("{}\n", text::files(evaluation));
-    println!("{}", text::summary(evaluation));
+    terminal::print(&format!("{}\n", text::files(evaluation)))?;
+    terminal::print(&text::summary(evaluation))?;
     for statement in &evaluation.not_measured {
-        println!("\n{statement}");
+        terminal::print(&format!("\n{statement}"))?;
     }
     Ok(())
 }
@@ -166,11 +172,7 @@ fn write_report(
         .into_iter()
         .map(|index| examples::example(index, &evaluation.files[index], models))
         .collect::<Result<_>>()?;
-    report::write(evaluation, examples, folder, args.force)?;
-    if !args.json {
-        println!("\nThe report is {}", folder.join("index.html").display());
-    }
-    Ok(())
+    report::write(evaluation, examples, folder, args.force)
 }
 
 #[cfg(test)]

@@ -26,7 +26,9 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     let mut client = Client::connect(&folder::socket_to_ask())?;
-    let draw = args.watch && !args.json && std::io::stderr().is_terminal();
+    // The meter goes to standard error: a file that standard output goes to would stay empty.
+    let on_terminal = std::io::stdout().is_terminal() && terminal::is_there();
+    let draw = args.watch && !args.json && on_terminal;
     let meter = draw.then(|| Meter::new(terminal::lines()));
     loop {
         let status = client.status()?;

@@ -30,22 +30,22 @@ pub struct Args {
     #[arg(long, required_unless_present_any = ["pairs", "print_config"], value_name = "DIR|LIST")]
     speech: Vec<PathBuf>,
     /// Noise recordings: folders (one per kind), or lists `path<TAB>kind`; synthetic noise is always added
-    #[arg(long, value_name = "DIR|LIST")]
+    #[arg(long, requires = "speech", value_name = "DIR|LIST")]
     noise: Vec<PathBuf>,
     /// Recordings of the same with noise and without, under the same names; alone or beside --speech
     #[arg(long, num_args = 2, value_names = ["NOISY_DIR", "CLEAN_DIR"])]
     pairs: Option<Vec<PathBuf>>,
     /// Folder of measured room impulse responses; simulated rooms are always used
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, requires = "speech", value_name = "DIR")]
     rir: Option<PathBuf>,
     /// Weights of the network that estimates listeners' opinions, for recipes with `[loss] opinion`
     #[arg(long, value_name = "FILE")]
     opinion: Option<PathBuf>,
     /// Speech of other speakers to validate on; without it some labels of --speech are kept back
-    #[arg(long, value_name = "DIR|LIST")]
+    #[arg(long, requires = "speech", value_name = "DIR|LIST")]
     valid_speech: Vec<PathBuf>,
     /// Noise to validate on
-    #[arg(long, value_name = "DIR|LIST")]
+    #[arg(long, requires = "speech", value_name = "DIR|LIST")]
     valid_noise: Vec<PathBuf>,
     /// Start from these weights (fine-tuning) instead of random ones
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
@@ -95,11 +95,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let out = args.run.out()?;
-    ensure!(
-        args.resume || args.run.force || !out.exists(),
-        "{} exists: choose another --out, or --resume to go on, or --force to replace it",
-        out.display()
-    );
+    if !args.resume {
+        let advice = "choose another --out, or --resume to go on, or --force to replace it";
+        args.run.refuse_existing(&out, advice)?;
+    }
     let start = start(&args)?;
     let config = match &start {
         Start::Fresh(config) | Start::FineTune(config, _) | Start::Adapt(config, _) => {
@@ -122,9 +121,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     Ok(match training_run::launch(&args.run, prepared)? {
         Outcome::Finished => ExitCode::SUCCESS,
-        Outcome::Interrupted => {
-            training_run::interrupted("go on with the same command and --resume")
-        }
+        Outcome::Interrupted => training_run::interrupted(
+            "go on with the same command, with --resume in place of --init, --config and --seed",
+        ),
     })
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tch::Device;
 
 use super::train::parse_device;
@@ -46,7 +46,7 @@ pub struct RunFlags {
     /// Folder for decoded audio [default: $XDG_CACHE_HOME/denoised or ~/.cache/denoised]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
-    /// Overwrite the weights of an earlier run
+    /// Overwrite the weights of an earlier run, and its log, picture and state
     #[arg(long)]
     pub force: bool,
 }
@@ -60,6 +60,21 @@ impl RunFlags {
         let out = self.out.clone().context("--out is missing")?;
         outputs::check(&out)?;
         Ok(out)
+    }
+
+    /// Sees to it that only --force replaces something: `out`, or what a run writes beside it.
+    ///
+    /// # Errors
+    /// Names what is there, with the `advice`.
+    pub fn refuse_existing(&self, out: &Path, advice: &str) -> Result<()> {
+        for file in outputs::files(out) {
+            ensure!(
+                self.force || !file.exists(),
+                "{} exists: {advice}",
+                file.display()
+            );
+        }
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use super::deadline::within;
 use super::host_devices::list;
 #[cfg(feature = "pipewire")]
 use super::pipewire;
-use super::pulse::{Survey, Watch, Watched};
+use super::pulse::{Survey, VIRTUAL_SINK, Watch, Watched};
 use super::stream::{self, Format, Found, Side};
 use crate::pipeline::{
     Backend, CaptureSide, DeviceChoice, DeviceError, DeviceErrorKind, DeviceInfo, Direction,
@@ -34,6 +34,8 @@ pub struct CpalBackend {
     pulse: Option<Watch>,
     /// A server that is gone comes back: the sound card is not to be taken from under it.
     had_pulse: bool,
+    /// Whether the default output was the virtual microphone's.
+    had_virtual_sink: bool,
     told_of_alsa: bool,
 }
 
@@ -45,11 +47,14 @@ impl CpalBackend {
 
     /// The server, watched anew if need be.
     fn pulse(&mut self) -> Result<&Watch, DeviceError> {
-        let alive = self.pulse.take().filter(|watch| watch.survey().is_ok());
+        let alive = self.pulse.take_if(|watch| watch.survey().is_ok());
         let watch = match alive {
             Some(watch) => watch,
             None => Watch::start()?,
         };
+        if let Some(ended) = &self.pulse {
+            watch.take_over(ended);
+        }
         self.had_pulse = true;
         Ok(self.pulse.insert(watch))
     }
@@ -84,7 +89,26 @@ impl CpalBackend {
             Some(host) => host,
             None => self.default_host()?,
         };
-        choice::find(choice, direction, &self.devices_of(host)?).cloned()
+        let device = choice::find(choice, direction, &self.devices_of(host)?).cloned()?;
+        if direction == Direction::Output && *choice == DeviceChoice::Default {
+            self.check_default_output(&device)?;
+        }
+        Ok(device)
+    }
+
+    /// What was played into the virtual microphone is not to come out of the loudspeakers once it is gone: they would
+    /// howl.
+    fn check_default_output(&mut self, device: &DeviceInfo) -> Result<(), DeviceError> {
+        let is_virtual = device.id == super::pulse::id(VIRTUAL_SINK);
+        if self.had_virtual_sink && !is_virtual {
+            return Err(DeviceError::new(
+                DeviceErrorKind::NotAvailable,
+                "the virtual microphone is gone: `denoised mic install` brings it back, --output \
+                 names a speaker",
+            ));
+        }
+        self.had_virtual_sink = is_virtual;
+        Ok(())
     }
 
     fn devices_of(&mut self, host: HostId) -> Result<Vec<DeviceInfo>, DeviceError> {
@@ -260,4 +284,32 @@ fn hangs() -> DeviceError {
         DeviceErrorKind::Busy,
         format!("the device did not start within {seconds} s"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loudspeakers_do_not_stand_in_for_the_virtual_microphone() {
+        let output = |id: &str| DeviceInfo {
+            id: id.into(),
+            name: id.into(),
+            host: "pulseaudio".into(),
+            direction: Direction::Output,
+            is_default: true,
+            rates_hz: vec![48_000],
+            channels: 2,
+        };
+        let [speaker, sink] = ["pulseaudio:speaker", "pulseaudio:denoised"].map(output);
+        let mut backend = CpalBackend::new();
+        for device in [&speaker, &sink] {
+            backend.check_default_output(device).unwrap();
+        }
+        for _ in 0..2 {
+            let error = backend.check_default_output(&speaker).unwrap_err();
+            assert_eq!(error.kind, DeviceErrorKind::NotAvailable);
+        }
+        backend.check_default_output(&sink).unwrap();
+    }
 }

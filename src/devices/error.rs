@@ -1,5 +1,7 @@
 //! What the errors of cpal and of the PulseAudio protocol ask for.
 
+use std::borrow::Cow;
+
 use pulseaudio::protocol::{ProtocolError, PulseError};
 
 use crate::pipeline::{DeviceError, DeviceErrorKind};
@@ -28,10 +30,14 @@ impl From<cpal::ErrorKind> for DeviceErrorKind {
 
 impl From<cpal::Error> for DeviceError {
     fn from(error: cpal::Error) -> Self {
-        let message = match error.kind() {
-            // Reported from audio threads, which must not allocate, and counted, not shown.
-            cpal::ErrorKind::Xrun => String::new(),
-            _ => error.to_string(),
+        // The first two are reported from audio threads, which must not allocate.
+        let message: Cow<'static, str> = match error.kind() {
+            // Counted, not shown.
+            cpal::ErrorKind::Xrun => "".into(),
+            cpal::ErrorKind::StreamInvalidated if error.message().is_none() => {
+                "the stream is no longer what it was opened as".into()
+            }
+            _ => error.to_string().into(),
         };
         Self::new(error.kind().into(), message)
     }

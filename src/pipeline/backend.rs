@@ -4,6 +4,7 @@
 //! [`CaptureSide`] or a [`PlaybackSide`] and nothing else; what happens to the stream later comes
 //! as [`StreamEvent`]s. A [`DeviceErrorKind`] says what to do about an error, not where it arose.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crossbeam_channel::Sender;
@@ -126,12 +127,13 @@ pub enum DeviceErrorKind {
 #[error("{message}")]
 pub struct DeviceError {
     pub kind: DeviceErrorKind,
-    pub message: String,
+    /// Audio threads, which must not allocate, report fixed texts.
+    pub message: Cow<'static, str>,
 }
 
 impl DeviceError {
     /// An error of this kind; the message says which device and what is wrong.
-    pub fn new(kind: DeviceErrorKind, message: impl Into<String>) -> Self {
+    pub fn new(kind: DeviceErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
             message: message.into(),

@@ -13,7 +13,7 @@ use super::backend::Backend;
 use super::denoise::{Denoiser, ModelLoader, Models};
 use super::gauges::Gauges;
 use super::keeper::{DeviceBoard, Keeper, Order};
-use super::recorder::Recorder;
+use super::recording::{Recording, Reel};
 use super::settings::{Settings, Sound};
 use super::stats::{Snapshot, State};
 use super::worker::{Command, Tuning, Worker};
@@ -40,8 +40,8 @@ pub struct PipelineHandle {
 /// What calls of the handle change; one call at a time.
 struct Control {
     settings: Settings,
-    record: Option<Recorder>,
-    record_raw: Option<Recorder>,
+    record: Recording,
+    record_raw: Recording,
 }
 
 /// The way to the worker's ear.
@@ -98,9 +98,10 @@ impl PipelineHandle {
             .context("cannot start the devices' thread")?;
         let mut control = Control {
             settings: settings.clone(),
-            record: None,
-            record_raw: None,
+            record: Recording::new(Command::Record),
+            record_raw: Recording::new(Command::RecordRaw),
         };
+        control.want_recordings(&worker)?;
         control.start_recordings(&worker)?;
         let _ = orders.send(Order::Devices(Box::new(settings)));
         Ok(Self {
@@ -121,33 +122,17 @@ impl PipelineHandle {
     }
 
     /// Changes everything that differs: sound fades, a recording starts or ends, only a changed
-    /// device is opened again.
+    /// device is opened again. A recording that has failed is tried again.
     ///
     /// # Errors
     /// When a recording cannot be started or could not be finished; all the rest is changed then.
     pub fn apply(&self, settings: Settings) -> Result<()> {
         let mut control = self.control();
-        let old = std::mem::replace(&mut control.settings, settings.clone());
-        let recordings = |settings: &Settings| {
-            let paths = (settings.record.clone(), settings.record_raw.clone());
-            (paths, settings.record_max_bytes, settings.stereo)
-        };
-        let mut finished = Ok(());
-        let recordings_change = recordings(&old) != recordings(&settings);
-        // Those that have failed are tried again.
-        let restart = recordings_change || control.has_failed_recordings();
-        if restart {
-            let stopped = control.stop_recordings(&self.worker);
-            if recordings_change {
-                finished = stopped;
-            }
-        }
+        control.settings = settings.clone();
+        let finished = control.want_recordings(&self.worker);
         self.worker.send(Command::Tuning(tuning(&settings)));
         let _ = self.orders.send(Order::Devices(Box::new(settings)));
-        if restart {
-            control.start_recordings(&self.worker)?;
-        }
-        finished
+        control.start_recordings(&self.worker).and(finished)
     }
 
     /// Fades to another mode, limit, mix or gain: [`PipelineHandle::apply`] for sound alone.
@@ -195,8 +180,8 @@ impl PipelineHandle {
             underruns: gauges.underruns.load(Relaxed),
             reopens: gauges.reopens.load(Relaxed),
             drift_ppm: gauges.drift_ppm.get(),
-            recording: control.record.as_ref().map(Recorder::status),
-            recording_raw: control.record_raw.as_ref().map(Recorder::status),
+            recording: control.record.status(),
+            recording_raw: control.record_raw.status(),
             uptime_s: self.started_at.elapsed().as_secs_f64(),
         }
     }
@@ -212,8 +197,8 @@ impl PipelineHandle {
         }
         self.end(DRAIN)?;
         let mut control = self.control();
-        let finished = finish(control.record.take());
-        finish(control.record_raw.take()).and(finished)
+        let finished = control.record.finish();
+        control.record_raw.finish().and(finished)
     }
 
     /// Ends the worker, which finishes what it has, then the devices.
@@ -241,45 +226,28 @@ impl Drop for PipelineHandle {
 }
 
 impl Control {
-    fn start_recordings(&mut self, worker: &WorkerLink) -> Result<()> {
+    /// Ends the recordings that the settings do not want as they are. New ones start once the worker knows the
+    /// settings, too.
+    fn want_recordings(&mut self, worker: &WorkerLink) -> Result<()> {
         let settings = &self.settings;
-        let (channels, max_bytes) = (1 + u16::from(settings.stereo), settings.record_max_bytes);
-        let start = |path: &Option<PathBuf>| {
-            let path = path.as_ref();
-            path.map(|path| Recorder::start(path, channels, max_bytes))
-                .transpose()
+        let reel = |path: &Option<PathBuf>| {
+            path.clone().map(|path| Reel {
+                path,
+                channels: 1 + u16::from(settings.stereo),
+                max_bytes: settings.record_max_bytes,
+            })
         };
-        if let Some((recorder, feed)) = start(&settings.record)? {
-            self.record = Some(recorder);
-            worker.send(Command::Record(Some(feed)));
-        }
-        if let Some((recorder, feed)) = start(&self.settings.record_raw)? {
-            self.record_raw = Some(recorder);
-            worker.send(Command::RecordRaw(Some(feed)));
-        }
-        Ok(())
+        let finished = self.record.want(reel(&settings.record), worker);
+        self.record_raw
+            .want(reel(&settings.record_raw), worker)
+            .and(finished)
     }
 
-    /// Whether a recording is wanted that could not be started or has ended with an error.
-    fn has_failed_recordings(&self) -> bool {
-        let fails = |path: &Option<PathBuf>, recorder: &Option<Recorder>| {
-            let works = |recorder: &Recorder| recorder.status().error.is_none();
-            path.is_some() && !recorder.as_ref().is_some_and(works)
-        };
-        fails(&self.settings.record, &self.record)
-            || fails(&self.settings.record_raw, &self.record_raw)
+    /// Starts what is wanted: one that cannot be started does not keep the other from it.
+    fn start_recordings(&mut self, worker: &WorkerLink) -> Result<()> {
+        let started = self.record.start(worker);
+        self.record_raw.start(worker).and(started)
     }
-
-    fn stop_recordings(&mut self, worker: &WorkerLink) -> Result<()> {
-        worker.send(Command::Record(None));
-        worker.send(Command::RecordRaw(None));
-        let finished = finish(self.record.take());
-        finish(self.record_raw.take()).and(finished)
-    }
-}
-
-fn finish(recorder: Option<Recorder>) -> Result<()> {
-    recorder.map_or(Ok(()), Recorder::finish)
 }
 
 fn tuning(settings: &Settings) -> Tuning {

@@ -23,6 +23,7 @@ pub mod queue;
 mod ramp;
 mod rate;
 mod recorder;
+mod recording;
 pub mod settings;
 pub mod stats;
 pub mod supervisor;

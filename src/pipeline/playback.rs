@@ -72,7 +72,12 @@ impl Playback {
     /// Sets how much audio playback starts with: `wanted_s`, or as much as the callbacks of both
     /// devices demand.
     pub fn set_queue(&mut self, wanted_s: f64, capture_period_s: f64) {
-        self.asked_s = [wanted_s, capture_period_s];
+        let asked_s = [wanted_s, capture_period_s];
+        if asked_s != self.asked_s {
+            self.asked_s = asked_s;
+            // The level that was held so far is not the one to hold any more.
+            self.drift.restart();
+        }
         self.set_bounds();
     }
 
@@ -161,5 +166,39 @@ impl Playback {
     /// The counters of the queue.
     pub fn state(&self) -> &Arc<QueueState> {
         self.feed.state()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::playback_queue;
+    use super::super::testing::{FRAME_SAMPLES, step};
+    use super::*;
+
+    #[test]
+    fn a_longer_queue_is_reached_while_audio_runs() {
+        let (feed, mut side) = playback_queue();
+        let format = DeviceFormat {
+            rate_hz: 48_000,
+            channels: 1,
+            period_frames: FRAME_SAMPLES,
+        };
+        let mut playback = Playback::new(feed, format, step(1));
+        let frames = vec![vec![0.0; FRAME_SAMPLES]];
+        let mut period = [0.0; FRAME_SAMPLES];
+        let mut queued_ms = |wanted_s: f64, seconds: usize| {
+            playback.set_queue(wanted_s, 0.01);
+            for _ in 0..seconds * 100 {
+                playback.push(&frames);
+                side.pull(&mut period, 1);
+                playback.follow_clock(RESERVE_S, 0.01);
+            }
+            // As before the device took a period.
+            playback.state().queued_samples() as f64 / 48.0 + 10.0
+        };
+        let short_ms = queued_ms(0.03, 5);
+        assert!((short_ms - 30.0).abs() < 3.0, "{short_ms} ms");
+        let long_ms = queued_ms(0.06, 15);
+        assert!((long_ms - 60.0).abs() < 3.0, "{long_ms} ms");
     }
 }

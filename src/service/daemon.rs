@@ -278,8 +278,8 @@ fn signals() -> std::io::Result<Receiver<i32>> {
         .name("signals".into())
         .spawn(move || {
             for signal in signals.forever() {
-                // A full channel means that nobody takes signals any more.
-                if sender.try_send(signal).is_err() {
+                // An error means that nobody takes signals any more.
+                if sender.send(signal).is_err() {
                     break;
                 }
             }

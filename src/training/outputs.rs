@@ -24,6 +24,17 @@ pub fn state_path(out: &Path) -> PathBuf {
     out.with_extension("state.safetensors")
 }
 
+/// All that a run which writes `out` may write: beside the weights and the state, what its [journal](super::journal)
+/// holds.
+pub fn files(out: &Path) -> [PathBuf; 4] {
+    [
+        out.to_path_buf(),
+        state_path(out),
+        out.with_extension("log.csv"),
+        out.with_extension("png"),
+    ]
+}
+
 /// Makes sure that weights can be written to `out`, rather than find out when they are trained.
 ///
 /// # Errors

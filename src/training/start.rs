@@ -66,6 +66,11 @@ pub(super) fn begin(run: &Run, start: Start) -> Result<(Progress, Optimiser, Nam
             let (mut progress, optimiser, origin) = state::load(&state_path(&run.out), run.device)?;
             progress.replan(updates, minutes);
             progress.config.validate()?;
+            if !run.out.exists() {
+                // Weights that are lost must not be what others have to be better than.
+                progress.best_loss = None;
+                progress.stale_validations = 0;
+            }
             Ok((progress, optimiser, origin))
         }
     }

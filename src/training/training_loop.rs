@@ -60,10 +60,12 @@ pub fn train(run: Run, start: Start, interrupted: &AtomicBool) -> Result<Outcome
         run.loader_threads,
         run.device,
     );
+    let has_weights = run.out.exists();
     let outputs = Outputs::new(run.out, run.resumable);
     let mut trainer = Trainer::new(outputs, journal, validation, progress, optimiser, origin);
-    if fine_tuning {
-        // What training does not improve must not replace what there was.
+    // What training does not improve must not replace what there was, and a run whose weights are lost after its end
+    // must leave some again.
+    if fine_tuning || (trainer.is_done() && !has_weights) {
         trainer.validate()?;
     }
     while !trainer.is_done() {

@@ -128,18 +128,13 @@ fn plan_stdin(args: &Args) -> Result<Task> {
         output.is_some() || !args.plot,
         "--plot needs an output file to put the picture beside"
     );
-    if let Some(path) = &output {
-        ensure!(
-            args.force || !path.exists(),
-            "{}: exists already; --force overwrites it",
-            path.display()
-        );
-    }
-    Ok(Task {
+    let task = Task {
         input: None,
         output,
         reference: None,
-    })
+    };
+    check_outputs(&task, args, &Inputs::new([]), &HashMap::new())?;
+    Ok(task)
 }
 
 /// What `-o` stands for.

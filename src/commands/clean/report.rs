@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
+use crate::terminal;
+
 /// What became of one input.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -70,12 +72,16 @@ pub fn print(outcome: &Outcome, json: bool, audio_on_stdout: bool) {
             report: result.as_deref().ok(),
             error: result.as_ref().err().map(String::as_str),
         };
-        println!(
-            "{}",
-            serde_json::to_string(&line).expect("a report has only strings and numbers")
-        );
+        say(&serde_json::to_string(&line).expect("a report has only strings and numbers"));
     } else if let (Ok(report), false) = (result, audio_on_stdout) {
-        println!("{input} -> {}", report.text());
+        say(&format!("{input} -> {}", report.text()));
+    }
+}
+
+/// Prints a line; the files go on where that fails.
+fn say(line: &str) {
+    if let Err(error) = terminal::print(line) {
+        eprintln!("denoised: {error:#}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
+use rand_chacha::ChaCha8Rng;
 
 use crate::SAMPLE_RATE_HZ;
 use crate::audio::files::recordings;
@@ -203,19 +204,45 @@ fn checked(flag: &str, span: Option<Span>, lowest: f32, highest: f32) -> Result<
 }
 
 /// The recipe with all sound kept to what a file of `rate_hz` can hold, so that the ratio of
-/// speech to noise is that of the file.
-pub fn within_band(recipe: &Recipe, rate_hz: u32) -> Recipe {
+/// speech to noise is that of the file; to less, as often as the recipe limits the band.
+pub fn within_band(recipe: &Recipe, rate_hz: u32, rng: &mut ChaCha8Rng) -> Recipe {
     let mut recipe = recipe.clone();
     if rate_hz < SAMPLE_RATE_HZ {
         let highest = rate_hz as f32 / 2.0;
-        let span = recipe.band_limit.limit_hz;
-        recipe.band_limit.limit_hz = Span::new(span.low().min(highest), span.high().min(highest));
-        if recipe.band_limit.probability == Probability::NEVER {
-            recipe.band_limit = BandLimit {
-                probability: Probability::ALWAYS,
-                limit_hz: Span::fixed(highest),
-            };
-        }
+        let asked = &recipe.band_limit;
+        let limit_hz = if asked.probability.hit(rng) {
+            let span = asked.limit_hz;
+            Span::new(span.low().min(highest), span.high().min(highest))
+        } else {
+            Span::fixed(highest)
+        };
+        recipe.band_limit = BandLimit {
+            probability: Probability::ALWAYS,
+            limit_hz,
+        };
     }
     recipe
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn a_file_holds_no_more_than_its_rate_allows_whatever_is_drawn() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let recipe = Recipe::default();
+        let limits: Vec<BandLimit> = (0..40)
+            .map(|_| within_band(&recipe, 8000, &mut rng).band_limit)
+            .collect();
+        assert!(limits.iter().all(|limit| {
+            limit.probability == Probability::ALWAYS && limit.limit_hz.high() == 4000.0
+        }));
+        // About a quarter may lose more, as the recipe says.
+        let drawn = limits.iter().filter(|limit| limit.limit_hz.low() < 4000.0);
+        assert!((1..25).contains(&drawn.count()));
+        assert_eq!(within_band(&recipe, 48_000, &mut rng), recipe);
+    }
 }

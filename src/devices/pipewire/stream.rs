@@ -156,10 +156,10 @@ impl Stream {
                     return;
                 };
                 if let Ok(time) = stream.time()
-                    && clock.skipped(time.ticks(), time.rate().denom, samples)
+                    && let Some(fault) = clock.fault(time.ticks(), time.rate().denom, samples)
                     && let Ok(mut report) = late.try_lock()
                 {
-                    report(ErrorKind::Xrun.into());
+                    report(fault.into());
                 }
             };
             let report = move |kind, message: &str| {

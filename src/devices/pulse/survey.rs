@@ -76,7 +76,8 @@ impl Survey {
 
     /// Name of the default device. Where the virtual microphone is installed, the default output
     /// is to play into it; where it is the default input, the first real microphone stands in for
-    /// it: denoised must not record itself.
+    /// it: denoised must not record itself. So it does for a loudspeaker's monitor, which servers
+    /// choose where the only microphone is unplugged.
     pub fn default_device(&self, direction: Direction) -> Option<String> {
         if direction == Direction::Output {
             if self.has(Direction::Output, VIRTUAL_SINK) {
@@ -86,7 +87,12 @@ impl Survey {
         }
         let default = self.server.default_source_name.as_ref().map(text);
         let source = |name: &String| self.sources.iter().find(|s| text(&s.name) == *name);
-        if default.as_ref().and_then(source).is_some_and(is_own) {
+        let is_no_microphone = |s: &SourceInfo| is_own(s) || self.is_of_loudspeaker(s);
+        if default
+            .as_ref()
+            .and_then(source)
+            .is_some_and(is_no_microphone)
+        {
             let real = |s: &&SourceInfo| !is_own(s) && s.monitor_of_sink_index.is_none();
             let hardware = |s: &&SourceInfo| real(s) && s.flags.contains(SourceFlags::HARDWARE);
             let stand_in = self.sources.iter().find(hardware);
@@ -96,13 +102,27 @@ impl Survey {
         default
     }
 
+    /// Whether a source is what a sound card plays; null sinks and the like carry what was meant for them. Their flags
+    /// do not tell: PipeWire's null sinks are hardware by them.
+    fn is_of_loudspeaker(&self, source: &SourceInfo) -> bool {
+        let monitored = |sink: &&SinkInfo| source.monitor_of_sink_name.as_ref() == Some(&sink.name);
+        let sink = self.sinks.iter().find(monitored);
+        sink.is_some_and(|sink| sink.card_index.is_some())
+    }
+
     /// Whether a program takes what is played into this sink, as far as that can be known: of the
     /// virtual microphone's.
     pub fn has_listeners(&self, sink: &str) -> Option<bool> {
-        let microphone = (sink == VIRTUAL_SINK).then_some(VIRTUAL_SOURCE)?;
-        let source = self.sources.iter().find(|s| text(&s.name) == microphone)?;
+        let name = (sink == VIRTUAL_SINK).then_some(VIRTUAL_SOURCE)?;
+        let microphone = self.sources.iter().find(|s| text(&s.name) == name)?;
+        let monitor = self.sources.iter().find(|s| feeds_own(s)).map(|s| s.index);
         // The source's own state is no help: PipeWire runs it whether or not it is recorded.
-        let listens = |r: &SourceOutputInfo| r.source_index == source.index && !r.corked;
+        let listens = |r: &SourceOutputInfo| {
+            // The microphone itself records the monitor all the time.
+            let by_microphone = r.owner_module_index == microphone.owner_module_index;
+            let records_monitor = monitor == Some(r.source_index) && !by_microphone;
+            !r.corked && (r.source_index == microphone.index || records_monitor)
+        };
         Some(self.recordings.iter().any(listens))
     }
 }
@@ -145,8 +165,12 @@ impl<'a> From<&'a SinkInfo> for Described<'a> {
 
 /// The virtual microphone or what feeds it.
 fn is_own(source: &SourceInfo) -> bool {
-    text(&source.name) == VIRTUAL_SOURCE
-        || source.monitor_of_sink_name.as_ref().map(text).as_deref() == Some(VIRTUAL_SINK)
+    text(&source.name) == VIRTUAL_SOURCE || feeds_own(source)
+}
+
+/// The monitor of what is played into for the virtual microphone.
+fn feeds_own(source: &SourceInfo) -> bool {
+    source.monitor_of_sink_name.as_ref().map(text).as_deref() == Some(VIRTUAL_SINK)
 }
 
 const HOST: &str = "pulseaudio";
@@ -213,6 +237,17 @@ mod tests {
     }
 
     #[test]
+    fn never_takes_a_loudspeaker_as_the_default_microphone() {
+        let mut survey = survey("speaker.monitor");
+        survey.sinks[0].name = CString::new("speaker").unwrap();
+        survey.sinks[0].card_index = Some(1);
+        let default = |survey: &Survey| survey.default_device(Direction::Input);
+        assert_eq!(default(&survey).as_deref(), Some("usb"));
+        survey.sources.truncate(3);
+        assert_eq!(default(&survey), None, "unplugged");
+    }
+
+    #[test]
     fn knows_who_listens_to_the_virtual_microphone_alone() {
         let mut survey = survey("usb");
         assert_eq!(survey.has_listeners("speaker"), None);
@@ -226,6 +261,23 @@ mod tests {
         survey.recordings = vec![recording(true)];
         assert_eq!(survey.has_listeners("denoised"), Some(false), "paused");
         survey.recordings.push(recording(false));
+        assert_eq!(survey.has_listeners("denoised"), Some(true));
+    }
+
+    #[test]
+    fn who_records_the_virtual_microphones_monitor_listens_but_for_itself() {
+        let mut survey = survey("usb");
+        let module = Some(20);
+        (survey.sources[0].index, survey.sources[1].index) = (3, 7);
+        survey.sources[1].owner_module_index = module;
+        let recording = |owner_module_index| SourceOutputInfo {
+            source_index: 3,
+            owner_module_index,
+            ..SourceOutputInfo::default()
+        };
+        survey.recordings = vec![recording(module)];
+        assert_eq!(survey.has_listeners("denoised"), Some(false));
+        survey.recordings.push(recording(None));
         assert_eq!(survey.has_listeners("denoised"), Some(true));
     }
 }

@@ -93,12 +93,17 @@ impl Watch {
             listeners: None,
             wanted: Arc::downgrade(&wanted),
         });
-        let State {
-            survey, streams, ..
-        } = &mut *state;
         // It may have gone while the stream was being opened.
-        streams.retain_mut(|stream| stream.update(survey));
+        state.tell();
         Watched(wanted)
+    }
+
+    /// Goes on with the streams of a watch that has ended: not every one ends with it.
+    pub fn take_over(&self, ended: &Self) {
+        let streams = std::mem::take(&mut lock(&ended.state).streams);
+        let mut state = lock(&self.state);
+        state.streams.extend(streams);
+        state.tell();
     }
 }
 
@@ -110,8 +115,14 @@ impl Drop for Watch {
 
 impl State {
     fn update(&mut self, survey: Survey) {
-        self.streams.retain_mut(|stream| stream.update(&survey));
         self.survey = survey;
+        self.tell();
+    }
+
+    /// Tells of what has become of the streams' devices.
+    fn tell(&mut self) {
+        let survey = &self.survey;
+        self.streams.retain_mut(|stream| stream.update(survey));
     }
 }
 
@@ -129,24 +140,96 @@ impl Stream {
         }
         if self.direction == Direction::Output {
             let listeners = survey.has_listeners(&self.device);
-            if let Some(any) = listeners
-                && listeners != self.listeners
-            {
-                self.send(StreamEventKind::Listeners(any));
+            let told = match listeners {
+                Some(any) if listeners != self.listeners => {
+                    self.send(StreamEventKind::Listeners(any))
+                }
+                _ => true,
+            };
+            // Else the next change is another chance.
+            if told {
+                self.listeners = listeners;
             }
-            self.listeners = listeners;
         }
         true
     }
 
-    fn send(&self, kind: StreamEventKind) {
+    /// Whether there was room for it. A full channel already holds enough reasons to act on an error.
+    fn send(&self, kind: StreamEventKind) -> bool {
         let direction = self.direction;
-        // A full channel already holds enough reasons to act.
-        let _ = self.events.try_send(StreamEvent { direction, kind });
+        self.events
+            .try_send(StreamEvent { direction, kind })
+            .is_ok()
     }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     // Every change leaves the state whole, also one that panics.
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::bounded;
+    use pulseaudio::protocol::{SinkInfo, SourceInfo};
+
+    use super::super::{VIRTUAL_SINK, VIRTUAL_SOURCE};
+    use super::*;
+
+    fn watch(survey: Survey) -> Watch {
+        let state = State {
+            survey,
+            ..State::default()
+        };
+        Watch {
+            state: Arc::new(Mutex::new(state)),
+            close: Box::new(|| {}),
+        }
+    }
+
+    /// The virtual microphone, to which nobody listens.
+    fn survey() -> Survey {
+        let named = |name: &str| std::ffi::CString::new(name).unwrap();
+        Survey {
+            sinks: vec![SinkInfo {
+                name: named(VIRTUAL_SINK),
+                ..SinkInfo::default()
+            }],
+            sources: vec![SourceInfo {
+                name: named(VIRTUAL_SOURCE),
+                ..SourceInfo::default()
+            }],
+            ..Survey::default()
+        }
+    }
+
+    #[test]
+    fn what_found_no_room_is_told_after_the_next_change() {
+        let (events, told) = bounded(1);
+        let direction = Direction::Output;
+        let kind = StreamEventKind::Listeners(true);
+        events.send(StreamEvent { direction, kind }).unwrap();
+        let watch = watch(survey());
+        let _watched = watch.add(direction, VIRTUAL_SINK, events);
+        told.recv().unwrap();
+        for expected in [Some(StreamEventKind::Listeners(false)), None] {
+            lock(&watch.state).update(survey());
+            let event = told.try_recv().ok();
+            assert_eq!(event.map(|event| event.kind), expected);
+        }
+    }
+
+    #[test]
+    fn a_new_watch_looks_after_the_streams_of_the_one_before() {
+        let (events, told) = bounded(4);
+        let ended = watch(survey());
+        let _watched = ended.add(Direction::Output, VIRTUAL_SINK, events);
+        told.recv().unwrap();
+        watch(Survey::default()).take_over(&ended);
+        let event = told.try_recv().unwrap();
+        let StreamEventKind::Error(error) = event.kind else {
+            panic!("{event:?}");
+        };
+        assert_eq!(error.kind, DeviceErrorKind::NotAvailable);
+    }
 }

@@ -96,7 +96,7 @@ pub struct Settings {
     #[arg(long, value_name = "MS", env = "DENOISED_QUANTUM_MS", value_parser = arguments::quantum_ms)]
     pub quantum_ms: Option<f32>,
 
-    /// WAV file to record the result in
+    /// WAV file to record the result in; in the configuration file, relative to its folder
     #[arg(long, value_name = "FILE", env = "DENOISED_RECORD", value_hint = FilePath)]
     pub record: Option<PathBuf>,
 

@@ -1,18 +1,15 @@
-//! Decoding what a list names, once, and the index that says where each file's samples are then.
+//! The index of a pack, which says where each file's samples are, and how both get their names.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
-use super::Clip;
-use crate::audio::decode::read_mono;
+use super::decoding::{Decoded, Filling, decode};
 use crate::pending_file::PendingFile;
 use crate::training::listing::Listed;
 
@@ -24,31 +21,20 @@ pub struct Index {
     /// Files, sizes and times of change of what the pack was made of.
     fingerprint: u64,
     pub decoded: Vec<Decoded>,
+    /// The files that could not be decoded, each with the reason.
+    #[serde(default)]
+    left_out: Vec<String>,
 }
 
-/// Where a file's samples are.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Decoded {
-    /// Its number in the list.
-    number: usize,
-    rate_hz: u32,
-    start: usize,
-    samples: usize,
-}
-
-impl Decoded {
-    /// The clip, with what the list says of it; None where the list is another.
-    pub fn clip(&self, listed: &[Listed]) -> Option<Clip> {
-        let entry = listed.get(self.number)?;
-        let nyquist = self.rate_hz as f32 / 2.0;
-        Some(Clip {
-            label: entry.label.clone(),
-            rate_hz: self.rate_hz,
-            bandwidth_hz: entry.bandwidth_hz.unwrap_or(nyquist).min(nyquist),
-            weight: entry.weight,
-            start: self.start,
-            samples: self.samples,
-        })
+impl Index {
+    /// Says again what could not be decoded when the pack was made, as nothing tries it anew.
+    pub fn tell_left_out(&self, json: &Path) {
+        for problem in &self.left_out {
+            log::warn!(
+                "left out: {problem} (decoded earlier; delete {} to try again)",
+                json.display()
+            );
+        }
     }
 }
 
@@ -88,10 +74,13 @@ pub fn build(listed: &[Listed], name: &Path, fingerprint: u64, bar: &ProgressBar
     let file = samples.handle()?;
     // Says that the file is not left over.
     lock(&file);
-    let decoded = decode(listed, BufWriter::new(file), bar)?;
+    let Filling {
+        decoded, left_out, ..
+    } = decode(listed, BufWriter::new(file), bar)?;
     let index = Index {
         fingerprint,
         decoded,
+        left_out,
     };
     commit(samples, index, name)
 }
@@ -126,62 +115,42 @@ fn lock(file: &File) {
     }
 }
 
-/// Writes the samples of every file to `output`; where they are, in the order of the list.
-fn decode(listed: &[Listed], output: BufWriter<File>, bar: &ProgressBar) -> Result<Vec<Decoded>> {
-    let output = Mutex::new((output, Vec::<Decoded>::new(), 0usize));
-    bar.set_length(listed.len() as u64);
-    bar.set_message("decoding");
-    let next = AtomicUsize::new(0);
-    let decode_all = || -> Result<()> {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(entry) = listed.get(number) else {
-                return Ok(());
-            };
-            bar.inc(1);
-            let (audio, rate_hz) = match read_mono(&entry.path) {
-                Ok(decoded) if !decoded.0.is_empty() => decoded,
-                Ok(_) => continue,
-                Err(error) => {
-                    log::warn!("left out: {error:#}");
-                    continue;
-                }
-            };
-            let bytes: Vec<u8> = audio
-                .iter()
-                .flat_map(|&x| {
-                    ((x * 32768.0).round().clamp(-32768.0, 32767.0) as i16).to_le_bytes()
-                })
-                .collect();
-            let mut guard = output
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            let (writer, decoded, start) = &mut *guard;
-            writer.write_all(&bytes)?;
-            decoded.push(Decoded {
-                number,
-                rate_hz,
-                start: *start,
-                samples: audio.len(),
-            });
-            *start += audio.len();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_exceeds_full_scale_is_lowered_and_what_cannot_be_decoded_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let listed = ["broken.wav", "loud.wav"].map(|name| Listed {
+            path: folder.path().join(name),
+            label: String::new(),
+            bandwidth_hz: None,
+            weight: 1.0,
+        });
+        fs::write(&listed[0].path, "RIFF....").unwrap();
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 16_000,
+            bits_per_sample: 32,
+            sample_format: hound::SampleFormat::Float,
+        };
+        let mut writer = hound::WavWriter::create(&listed[1].path, spec).unwrap();
+        for sample in [2.0f32, -4.0, 1.0] {
+            writer.write_sample(sample).unwrap();
         }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| -> Result<()> {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(decode_all)).collect();
-        for worker in workers {
-            worker
-                .join()
-                .map_err(|_| anyhow::anyhow!("a decoding thread failed"))??;
-        }
-        Ok(())
-    })?;
-    let (mut writer, mut decoded, _) = output
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    writer.flush()?;
-    // The order in the file is by chance; the order of the clips must not be, or seeds mean nothing.
-    decoded.sort_by_key(|decoded| decoded.number);
-    Ok(decoded)
+        writer.finalize().unwrap();
+
+        let name = folder.path().join("pack");
+        build(&listed, &name, 1, &ProgressBar::hidden()).unwrap();
+        let index = read(&name, 1).unwrap();
+        assert_eq!(index.decoded[0].clip(&listed).unwrap().full_scale, 4.0);
+        let bytes = fs::read(name.with_extension("pcm")).unwrap();
+        let expected = [16_384, -32_768, 8192].map(i16::to_le_bytes);
+        assert_eq!(bytes, expected.concat());
+        let [problem] = index.left_out.as_slice() else {
+            panic!("one file is broken: {:?}", index.left_out)
+        };
+        assert!(problem.contains("broken.wav"), "{problem}");
+    }
 }

@@ -1,10 +1,12 @@
 //! All training audio decoded once into one file, then mapped: cheap random access, little memory.
 //!
 //! `NAME.pcm` holds 16-bit little-endian mono samples of one clip after another, each at its own
-//! rate; `NAME.json` says where each begins and for which files it was made. What a list says of its
-//! files is not in there: other labels or weights decode nothing anew. The operating system keeps in
-//! memory what fits and drops the rest. Runs may share a folder.
+//! rate and lowered where it would not fit; `NAME.json` says where each begins and for which files it
+//! was made ([`decoding`] and [`index`]; [`stale`] clears up). What a list says of its files is not in
+//! there: other labels or weights decode nothing anew. The operating system keeps in memory what fits
+//! and drops the rest. Runs may share a folder.
 
+mod decoding;
 mod index;
 mod stale;
 
@@ -26,6 +28,8 @@ pub struct Clip {
     /// Above this frequency it holds nothing.
     pub bandwidth_hz: f32,
     pub weight: f32,
+    /// What full scale of its samples was in the file: more than 1 where these were lowered to fit.
+    pub full_scale: f32,
     start: usize,
     samples: usize,
 }
@@ -58,7 +62,9 @@ impl Pack {
         let name = folder.join(format!("{fingerprint:016x}"));
         let index = match index::read(&name, fingerprint) {
             Some(index) => {
-                stale::touch(&name.with_extension("json"));
+                let json = name.with_extension("json");
+                stale::touch(&json);
+                index.tell_left_out(&json);
                 index
             }
             None => {

@@ -45,29 +45,33 @@ fn delete(file: &Path, reason: &str) {
     }
 }
 
-/// Whether this is the index of a pack, that is of two files with such a name, not used for so long.
+/// Whether this is the index of a pack, that is of two files with such a name, not used for so long. Others may keep
+/// files in the folder, too: only names that this program gives count.
 fn is_unused_index(path: &Path) -> bool {
-    has_extension(path, &["json"]) && path.with_extension("pcm").exists() && is_old(path)
+    has_extension(path, &["json"])
+        && names_pack(path)
+        && path.with_extension("pcm").exists()
+        && is_old(path)
 }
 
-/// Whether this is half a pack that nobody will complete. Others may keep files in the folder, too: only names that
-/// this program gives count.
+/// Whether a pack could have this name: the fingerprint of its files, whatever the extension.
+fn names_pack(path: &Path) -> bool {
+    let stem = path.file_stem().unwrap_or_default().as_encoded_bytes();
+    stem.len() == 16 && stem.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Whether this is half a pack that nobody will complete.
 fn is_left_over(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.starts_with(".denoised-") && name.ends_with(".part.pcm") {
         return is_abandoned(path);
     }
-    let is_made_of = |text: &str, count: usize, kind: fn(&u8) -> bool| {
-        text.len() == count && text.as_bytes().iter().all(kind)
-    };
     // What earlier versions called them.
-    let is_temporary = name
-        .strip_prefix(".tmp")
-        .is_some_and(|random| is_made_of(random, 6, u8::is_ascii_alphanumeric));
-    let has_no_index = name
-        .strip_suffix(".pcm")
-        .is_some_and(|pack| is_made_of(pack, 16, u8::is_ascii_hexdigit))
-        && !path.with_extension("json").exists();
+    let is_temporary = name.strip_prefix(".tmp").is_some_and(|random| {
+        random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    });
+    let has_no_index =
+        name.ends_with(".pcm") && names_pack(path) && !path.with_extension("json").exists();
     (is_temporary || has_no_index) && is_old(path)
 }
 
@@ -99,13 +103,19 @@ mod tests {
     fn only_packs_unused_for_two_weeks_go() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, days: u64| file(folder.path(), name, days);
-        let stale = [file("a.json", 20), file("a.pcm", 30)];
+        let stale = [
+            file("0123456789abcdef.json", 20),
+            file("0123456789abcdef.pcm", 30),
+        ];
         let kept = [
-            file("b.json", 10),
-            file("b.pcm", 30),
-            file("touched.json", 20),
-            file("touched.pcm", 20),
-            file("settings.json", 30),
+            file("1123456789abcdef.json", 10),
+            file("1123456789abcdef.pcm", 30),
+            file("2123456789abcdef.json", 20),
+            file("2123456789abcdef.pcm", 20),
+            file("3123456789abcdef.json", 30),
+            // Somebody's own.
+            file("interview.json", 30),
+            file("interview.pcm", 30),
         ];
         touch(&kept[2]);
         remove(folder.path());

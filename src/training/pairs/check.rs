@@ -137,10 +137,11 @@ fn pair(noisy: Side, clean: Side) -> Result<Result<Pair, Fault>> {
         noisy_start,
         clean_start,
         samples,
-        clean_gain: 1.0,
+        // A side that was lowered to fit must keep its level beside the other.
+        clean_gain: clean.1.full_scale / noisy.1.full_scale,
     };
     let gain = gain(&pair, noisy.0, clean.0);
-    if !SAME_LEVEL.contains(&gain) {
+    if !SAME_LEVEL.contains(&(gain / f64::from(pair.clean_gain))) {
         pair.clean_gain = gain as f32;
     }
     Ok(Ok(pair))
