@@ -46,6 +46,16 @@ fn tiny() -> TrainingConfig {
     }
 }
 
+/// A run in which nothing gets better: its steps are too small to change a 32-bit weight.
+fn standing_still() -> TrainingConfig {
+    TrainingConfig {
+        learning_rate: 1e-30,
+        weight_decay: 0.0,
+        average_decay: 0.0,
+        ..tiny()
+    }
+}
+
 /// Voices of three speakers: tones that swell and fade.
 fn speech(folder: &Path) -> PathBuf {
     for (speaker, pitch_hz) in [("low", 120.0f32), ("middle", 190.0), ("high", 310.0)] {
@@ -235,13 +245,9 @@ fn divergence_is_taken_back_and_in_the_end_told() {
 fn a_run_whose_weights_are_lost_leaves_some_again_when_it_goes_on() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
-    // Nothing gets better, as the weights stay what they are.
     let config = TrainingConfig {
-        learning_rate: 1e-30,
-        weight_decay: 0.0,
-        average_decay: 0.0,
         updates: 2,
-        ..tiny()
+        ..standing_still()
     };
     let (ended, _) = trained(folder.path(), "lost.safetensors", config.clone());
     ended.unwrap();
@@ -263,12 +269,8 @@ fn a_run_ends_when_validation_stalls_or_time_is_up() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let stalling = TrainingConfig {
-        // Too little to change a 32-bit weight.
-        learning_rate: 1e-30,
-        weight_decay: 0.0,
-        average_decay: 0.0,
         patience: 3,
-        ..tiny()
+        ..standing_still()
     };
     let (ended, made) = trained(folder.path(), "stalled.safetensors", stalling);
     assert_eq!((ended.unwrap(), made), (Outcome::Finished, 4));
